@@ -108,8 +108,8 @@ impl CliCommand {
 /// Runs a command line, which begins with the program's name.
 pub fn run_cli(
     args: impl IntoIterator<Item = OsString>,
-    input: impl Read + IsTerminal,
-    output: impl Write + IsTerminal,
+    input: impl Read + IsTerminal + Send + 'static,
+    output: impl Write + IsTerminal + Send + 'static,
     mut messages: impl Write + IsTerminal,
 ) -> ExitCode {
     let command = match CommandLine::try_parse_from(args) {
@@ -133,8 +133,8 @@ pub fn run_cli(
 
 fn run_command(
     command: Option<CliCommand>,
-    input: impl Read + IsTerminal,
-    mut output: impl Write + IsTerminal,
+    input: impl Read + IsTerminal + Send + 'static,
+    mut output: impl Write + IsTerminal + Send + 'static,
     messages: &mut impl Write,
     has_terminal: bool,
 ) -> Result<ExitCode> {

@@ -29,14 +29,17 @@ locals {
     { unit_version = local.unit_version },
   )
 
-  # The command in front of each query. The provider drops empty words, so nothing follows an empty URL.
+  # The command in front of each query. The provider drops empty words, hence `none`.
   helper     = try(coalesce(tostring(local.settings.helper)), "config-backup")
   helper_url = try(coalesce(tostring(local.settings.helper_url)), "")
   timeout    = try(coalesce(tostring(local.settings.timeout)), "10")
-  fetch      = local.helper_url == "" ? [] : [local.helper_url, try(coalesce(tostring(local.settings.helper_sha256)), "none"), local.timeout]
+  fetch      = [local.helper_url == "" ? "none" : local.helper_url, try(coalesce(tostring(local.settings.helper_sha256)), "none")]
+
+  # The seconds that `context` has left to `deploy`.
+  time_left = try(tostring(max(1, ceil(local.timeout - local.context.spent_ms / 1000))), local.timeout)
 
   # What `deploy` is asked, as one text: Terraform passes values that are known at apply only in no other form.
-  deploy_program = concat(["/bin/sh", "${path.module}/helper.sh", "deploy", local.helper], local.fetch)
+  deploy_program = concat(["/bin/sh", "${path.module}/helper.sh", "deploy", local.helper], local.fetch, [local.time_left])
   request = jsonencode(merge(local.query, {
     planned_id    = try(local.context.deployment_id, "")
     deployment_id = terraform_data.environment.output
@@ -58,7 +61,7 @@ locals {
 
 # At plan: the config's hash, who plans, and whether the bucket has this config already. Read-only.
 data "external" "context" {
-  program = concat(["/bin/sh", "${path.module}/helper.sh", "context", local.helper], local.fetch)
+  program = concat(["/bin/sh", "${path.module}/helper.sh", "context", local.helper], local.fetch, [local.timeout])
   query   = local.query
 }
 

@@ -103,10 +103,10 @@ locals {
   ])
 
   # What follows helper.sh and its command, as in main.tf: settings that are not empty, as text.
-  words = { for name, default in { helper = "config-backup", helper_url = "", helper_sha256 = "none", timeout = "10" } :
+  words = { for name, default in { helper = "config-backup", helper_url = "none", helper_sha256 = "none", timeout = "10" } :
     name => try(regex("(?s)^.+$", local.settings[name]), default)
   }
-  helper_words = concat([local.words.helper], local.words.helper_url == "" ? [] : [local.words.helper_url, local.words.helper_sha256, local.words.timeout])
+  helper_words = [local.words.helper, local.words.helper_url, local.words.helper_sha256, local.words.timeout]
 
   # What every error has and an apply without approval has not: a message of Terraform, or another exit code than 1.
   failures = [

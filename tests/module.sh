@@ -170,6 +170,12 @@ make_fakes() {
   fake escapes 'printf "%s\n" "{\"status\":\"ok\",\"deployment_id\":\"12345678\",\"message\":\"\\\" \\\\ \\/ \\b\\f\\n\\r\\t \\u00e9 größe {},: $(printf "\\177")\",\"empty\":\"\"}"'
   fake no-id 'echo "{\"status\":\"ok\",\"message\":\"\"}"'
   fake empty-id 'echo "{\"status\":\"ok\",\"message\":\"\\\"deployment_id\\\":\\\"12345678\",\"deployment_id\":\"\"}"'
+  # The numbers are those of no other process, so that the tests find these.
+  fake hangs "exec sleep 7654.$$"
+  fake leaves-a-child "$fakes/good \"\$1\"; sleep 7.$$ &"
+  fake answers-and-hangs "$fakes/good \"\$1\"; exec sleep 7654.$$"
+  fake endless-lines 'exec yes'
+  fake endless-line 'exec tr "\0" x </dev/zero'
   printf '#!/no/such/interpreter\n' >"$fakes/no-interpreter"
   printf '\177ELF\1\1\1 of another machine' >"$fakes/no-program"
   chmod +x "$fakes/no-interpreter" "$fakes/no-program"
@@ -212,6 +218,12 @@ wrapper() {
     check "$shell: garbage (\`$name\`) is reported" \
       stands_in "$fakes/$name" "the helper '$fakes/$name' gave no answer of config-backup in 'VERB': WAY_OUT"
   done
+  check "$shell: an answer is printed although what the helper has started holds its stdout" passes_on "$fakes/leaves-a-child"
+  check "$shell: a helper that hangs is ended and reported" ends_hanging "the helper '$fakes/hangs' did not answer in 'VERB' within 3 s and was ended: WAY_OUT" hangs
+  check "$shell: a helper whose query does not end is ended and reported" ends_unfed
+  check "$shell: a helper that cannot end after its answer is not waited for" answers_and_hangs
+  check "$shell: endless output (\`endless-lines\`) is reported" ends_hanging "the helper '$fakes/endless-lines' gave no answer of config-backup in 'VERB': WAY_OUT" endless-lines
+  check "$shell: endless output (\`endless-line\`) is reported" ends_hanging "the helper '$fakes/endless-line' gave no answer of config-backup in 'VERB': WAY_OUT" endless-line
   for name in no-id empty-id; do
     check "$shell: a context without a deployment_id (\`$name\`) is replaced by one with an id" \
       only context stands_in "$fakes/$name" "the helper '$fakes/$name' gave no answer of config-backup in 'context': $way_out"
@@ -250,6 +262,47 @@ passes_on() {
     esac
     equal "stderr: $stderr" 'stderr: '
   done
+}
+
+# The fake $2 is reported with the message $1 and is ended; at plan the next step learns what it took.
+ends_hanging() {
+  local from=('' '' 1)
+  verbs='context deploy' stands_in "$fakes/$2" "$1"
+  processes_end
+  [[ $2 != hangs ]] || tail -n 1 "$world/answers.context" | grep -q ',"spent_ms":"3000"}$'
+}
+
+# The helpers that hang are gone; what was killed takes a moment.
+processes_end() {
+  local count
+  for count in 1 2 3 4 5 6 7 8 9 10; do
+    if ! ps -A -o args= | grep -q "^sleep 7654\.$$\$"; then
+      return 0
+    fi
+    sleep 0.2
+  done
+  return 1
+}
+
+# Its stdin is a pipe that stays open.
+ends_unfed() {
+  local from=('' '' 1) words
+  read -r -a words <<<"$shell"
+  mkfifo "$world/unfed"
+  exec 8<>"$world/unfed"
+  rm "$world/unfed"
+  "${words[@]}" "$world/beside/helper.sh" deploy "$fakes/good" none none 1 <&8 >"$world/stdout"
+  exec 8>&-
+  IFS= read -r -d '' stdout <"$world/stdout" || true
+  one_line "{\"status\":\"error\",\"message\":\"the helper '$fakes/good' did not answer in 'deploy' within 3 s and was ended: *\"}"
+}
+
+# Its answer counts, and nothing waits for the process.
+answers_and_hangs() {
+  local from=('' '' 3)
+  helper_sh deploy "$fakes/answers-and-hangs"
+  one_line '{"status":"ok","message":"query of deploy"}'
+  processes_end
 }
 
 passes_escapes_on() {
@@ -330,7 +383,7 @@ for path, keys in zip(sys.argv[1:], (ids, set())):
     for line in lines:
         print(line)
         answer = json.loads(line)
-        assert set(answer) == {"status", "message"} | keys and all(type(value) is str for value in answer.values())
+        assert set(answer) - {"spent_ms"} == {"status", "message"} | keys and all(type(value) is str for value in answer.values())
         assert all(re.fullmatch("[A-Za-z0-9-]{8,64}", answer[key]) for key in keys)
 PYTHON
 }
@@ -363,6 +416,16 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             try:
                 self.connection.recv(1)
             except TimeoutError:
+                pass
+            self.close_connection = True
+            return
+        if self.path == "/endless":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            chunk = b"100000\r\n" + bytes(0x100000) + b"\r\n"
+            try:
+                while True:
+                    self.wfile.write(chunk)
+            except OSError:
                 pass
             self.close_connection = True
             return
@@ -424,7 +487,12 @@ fetching() {
   check "$shell: a missing helper is fetched once, kept under its SHA-256 for its owner alone, and run" fetches_once
   check "$shell: an archive of a release is fetched for this machine, its sum read from a SHA256SUMS" fetches_an_archive
   check "$shell: two at once both get it, and leave one whole file" fetches_at_once
-  check "$shell: curl gets a time limit from 1 to 300 seconds, whatever the setting" limits_curl
+  check "$shell: curl gets what is left of the deadline, at plan at most 3 seconds, whatever the setting" limits_curl
+  check "$shell: a helper in the cache that has another SHA-256 is fetched again" replaces_damaged helper "$good"
+  check "$shell: a helper of an archive that has another SHA-256 is fetched again" replaces_damaged "$archive.tar.gz" "$(sum "$site/$archive.tar.gz")"
+  check "$shell: a cache folder that others can write to is not used" refuses_open_cache
+  [[ $(id -u) -ne 0 ]] || check "$shell: a cache folder of another user is not used" refuses_foreign_cache
+  check "$shell: without HOME there is no cache" refuses_without_home
 
   from=("$here/evil" "$good" 10)
   check "$shell: what has another SHA-256 is reported, not run, and not left" \
@@ -433,6 +501,8 @@ fetching() {
   check "$shell: what the server has not is reported" refused 3 "$nowhere '$here/nothing': curl: (22) *404*"
   from=("$here/hang" "$good" 1)
   check "$shell: a server that does not answer is reported when the time is over" refused 3 "$nowhere '$here/hang': curl: (28) *"
+  from=("$here/endless" "$good" 2)
+  check "$shell: an endless download is ended at 64 MiB" refused 3 "$nowhere '$here/endless': curl: (*) *"
   from=("http://127.0.0.1:$refusing/helper" "$good" 10)
   check "$shell: a server that is down is reported" refused 0 "$nowhere '${from[0]}': curl: (7) *"
   from=("$here/helper" "$good  another-file" 10)
@@ -487,7 +557,50 @@ fetches_an_archive() {
   fresh
   passes_on no-such-helper
   equal "$(cat "$world/requests")" "/$archive.tar.gz"
-  equal "$(ls -A "$cache/config-backup")" "$(sum "$site/$archive.tar.gz")"
+  equal "$(ls -A "$cache/config-backup")" "$(sum "$site/$archive.tar.gz").$(sum "$fakes/good")"
+}
+
+# $1 is fetched with the sum $2, and again after what is in the cache was damaged.
+replaces_damaged() {
+  local from=("$here/$1" "$2" 10) file
+  fresh
+  passes_on no-such-helper
+  equal "$(requests) requests" '1 requests'
+  for file in "$cache"/config-backup/*; do
+    echo "touch '$world/cwd/it-ran'" >>"$file"
+  done
+  passes_on no-such-helper
+  equal "$(requests) requests" '2 requests'
+  [[ ! -e $world/cwd/it-ran ]]
+}
+
+# shellcheck disable=SC2034 # helper_sh reads it
+refuses_open_cache() {
+  local from=("$here/helper" "$good" 10)
+  fresh
+  passes_on no-such-helper
+  chmod 770 "$cache/config-backup"
+  only context stands_in no-such-helper "the helper 'no-such-helper' $nowhere '$here/helper': '$cache/config-backup' belongs to another user, or other users can write to it: $way_out"
+  chmod 700 "$cache/config-backup"
+  chmod 722 "$cache/config-backup/$good"
+  passes_on no-such-helper
+  equal "$(requests) requests" '2 requests'
+}
+
+# shellcheck disable=SC2034 # helper_sh reads it
+refuses_foreign_cache() {
+  local from=("$here/helper" "$good" 10)
+  fresh
+  passes_on no-such-helper
+  chown 12345 "$cache/config-backup"
+  only deploy stands_in no-such-helper "the helper 'no-such-helper' $nowhere '$here/helper': '$cache/config-backup' belongs to another user, or other users can write to it: $way_out"
+}
+
+refuses_without_home() {
+  local answer words
+  read -r -a words <<<"$shell"
+  answer=$(env -i PATH="$PATH" "$(command -v "${words[0]}")" "${words[@]:1}" "$module/helper.sh" fallback no-such-helper "$here/helper" "$good" 10 </dev/null)
+  equal "$answer" "config-backup: WARNING: the helper 'no-such-helper' is not installed, and not to be had from '$here/helper': neither HOME nor XDG_CACHE_HOME is set: $way_out"
 }
 
 # The server holds back its answers until it has both requests.
@@ -524,9 +637,13 @@ limits_curl() {
   printf '#!/bin/sh\necho "curl got $*"\nexit 7\n' >"$world/spy/curl"
   chmod +x "$world/spy/curl"
   fresh
-  for seconds in 1:1 9:9 42:42 300:300 301:10 3600:10 0:10 00:10 -5:10 1.5:10 1e2:10 soon:10 '[]:10' '1 --insecure:10' :10; do
+  for seconds in 1:1 3:1 6:2 9:3 42:3 300:3 301:3 3600:3 0:3 00:3 -5:3 1.5:3 1e2:3 soon:3 '[]:3' '1 --insecure:3' :3; do
     from=("$here/helper" "$good" "${seconds%:*}")
     only context stands_in no-such-helper "the helper 'no-such-helper' $nowhere '$here/helper': curl got * --max-time ${seconds##*:} --output *: $way_out"
+  done
+  for seconds in 1:1 2:1 9:8 300:299 301:9 soon:9; do
+    from=("$here/helper" "$good" "${seconds%:*}")
+    only 'deploy fallback' stands_in no-such-helper "the helper 'no-such-helper' $nowhere '$here/helper': curl got * --max-time ${seconds##*:} --output *: $way_out"
   done
 }
 

@@ -19,13 +19,17 @@ use crate::s3::store::{CallerIdentity, ObjectStore, RequestTimeouts};
 use crate::state::dirs::StateDirs;
 use crate::state::spool::Spool;
 use crate::system::clock::utc_now;
-use crate::system::deadline::{self, StopReason, WorkState};
+use crate::system::deadline::{self, CancelHandle, StopReason, WorkState};
+use crate::system::env::helper_download_time;
 use crate::system::panics;
 use crate::system::random::unique_id;
 use crate::system::runtime::block_on;
+use crate::system::signals;
 
 /// How long a plan may wait.
 const MAX_CONTEXT_TIME: Duration = Duration::from_secs(3);
+/// Time to read the config, even if the download of the helper took all.
+const MIN_CONTEXT_TIME: Duration = Duration::from_millis(200);
 /// Time that is reserved to report the result if the network takes all the rest.
 const REPORT_TIME: Duration = Duration::from_millis(100);
 
@@ -89,19 +93,25 @@ impl AwsFacts {
 ///
 /// # Errors
 /// The answer cannot be written. All other errors are part of the answer.
-pub fn run_context(input: impl Read, output: impl Write) -> Result<()> {
+pub fn run_context(
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+) -> Result<()> {
     let started = Instant::now();
     let mut answer = match ModuleQuery::read(input) {
         Ok(query) => answer_within_limit(query, started),
         Err(error) => ContextAnswer::error(format!("{error:#}")),
     };
-    answer.spent_ms = started.elapsed().as_millis().to_string();
-    protocol::write_answer(output, &answer)
+    let spent = started.elapsed() + helper_download_time();
+    answer.spent_ms = spent.as_millis().to_string();
+    protocol::write_answer(output, &answer, started + MAX_CONTEXT_TIME)
 }
 
 fn answer_within_limit(query: ModuleQuery, started: Instant) -> ContextAnswer {
     let limit = MAX_CONTEXT_TIME.min(query.timeout / 3);
     let message = format!("plan: no answer within {:.1} s", limit.as_secs_f32());
+    let limit = limit.saturating_sub(helper_download_time());
+    let limit = limit.max(MIN_CONTEXT_TIME);
     let initial = ContextAnswer::error(message);
     let work = {
         let initial = initial.clone();
@@ -109,10 +119,15 @@ fn answer_within_limit(query: ModuleQuery, started: Instant) -> ContextAnswer {
             answer_query(&query, initial, started + limit, report);
         }
     };
-    let latest = deadline::run_with_deadline(limit, initial, drop, work);
+    // `helper.sh` has to start it without Ctrl-C, as every shell does in the background.
+    let listen = |handle: CancelHandle| signals::on_interrupt(move || handle.cancel());
+    let time_left = limit.saturating_sub(started.elapsed());
+    let latest = deadline::run_with_deadline(time_left, initial, listen, work);
     let mut answer = latest.state;
-    if latest.stop_reason == StopReason::Panicked {
-        answer.message = format!("plan: {}", panics::last_panic_error());
+    match latest.stop_reason {
+        StopReason::Finished | StopReason::TimedOut => {}
+        StopReason::Interrupted => "plan: interrupted".clone_into(&mut answer.message),
+        StopReason::Panicked => answer.message = format!("plan: {}", panics::last_panic_error()),
     }
     answer
 }

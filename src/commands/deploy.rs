@@ -2,25 +2,30 @@
 //! Terragrunt. They always exit with 0.
 
 use std::io::{Read, Write};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::deployment::answer::{AnswerStatus, DeployAnswer};
 use crate::deployment::protocol::{self, ModuleQuery};
 use crate::deployment::runner::{repeat_last_answer, run_deployment};
-use crate::error::write_message;
+use crate::error::to_single_line;
+use crate::system::env::helper_download_time;
 
 /// Answers the query of `data.external.deploy`.
 ///
 /// # Errors
 /// The answer cannot be written. All other errors are part of the answer.
-pub fn run_deploy(input: impl Read, output: impl Write) -> Result<()> {
-    let answer = match ModuleQuery::read(input) {
-        Err(error) => not_logged_answer(&error),
-        Ok(query) if query.is_deployment() => run_deployment(query),
-        Ok(query) => repeat_last_answer(&query),
+pub fn run_deploy(
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+) -> Result<()> {
+    let started = Instant::now();
+    let (answer, deadline) = match ModuleQuery::read(input) {
+        Err(error) => (not_logged_answer(&error), started),
+        Ok(query) => answer_query(query, started),
     };
-    protocol::write_answer(output, &answer)
+    protocol::write_answer(output, &answer, deadline)
 }
 
 /// Carries a deployment out for the `error_hook` of Terragrunt, after Terraform failed in the unit.
@@ -28,17 +33,34 @@ pub fn run_deploy(input: impl Read, output: impl Write) -> Result<()> {
 ///
 /// # Errors
 /// The line cannot be written.
-pub fn run_fallback(input: impl Read, mut output: impl Write) -> Result<()> {
-    let answer = match ModuleQuery::read_settings(input) {
-        Err(error) => not_logged_answer(&error),
-        Ok(query) => run_deployment(query),
+pub fn run_fallback(
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+) -> Result<()> {
+    let started = Instant::now();
+    let (answer, deadline) = match ModuleQuery::read_settings(input) {
+        Err(error) => (not_logged_answer(&error), started),
+        Ok(query) => answer_query(query, started),
     };
     let label = match answer.status {
         AnswerStatus::Ok => "",
         AnswerStatus::Warning | AnswerStatus::Error => "WARNING: ",
     };
-    let line = format!("{label}{}", answer.message);
-    write_message(&mut output, &line).context("cannot write to stdout")
+    let text = to_single_line(&format!("{label}{}", answer.message));
+    let line = format!("config-backup: {text}\n");
+    protocol::write_line(output, line.into_bytes(), deadline)
+}
+
+/// The answer, and until when it may be written.
+fn answer_query(mut query: ModuleQuery, started: Instant) -> (DeployAnswer, Instant) {
+    query.spent_at_plan += helper_download_time();
+    let deadline = started + query.timeout.saturating_sub(query.spent_at_plan);
+    let answer = if query.is_deployment() {
+        run_deployment(query, started)
+    } else {
+        repeat_last_answer(&query)
+    };
+    (answer, deadline)
 }
 
 fn not_logged_answer(error: &anyhow::Error) -> DeployAnswer {

@@ -18,10 +18,10 @@ pub(crate) struct DeadlineBudget {
 }
 
 impl DeadlineBudget {
-    /// The budget of a deployment that starts now.
-    pub(crate) fn start(query: &ModuleQuery) -> Self {
+    /// The budget of a deployment whose command began at `started`.
+    pub(crate) fn start(query: &ModuleQuery, started: Instant) -> Self {
         Self {
-            started: Instant::now(),
+            started,
             timeout: query.timeout,
             spent_at_plan: query.spent_at_plan,
         }

@@ -3,10 +3,11 @@
 //! An invalid setting is a problem that the deployment reports, and never a reason to refuse it.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use serde_json::{Map, Serializer, Value};
 
@@ -15,8 +16,13 @@ use crate::deployment::answer::AnswerStatus;
 use crate::deployment::query_fields::QueryFields;
 use crate::s3::credentials_id::CredentialsId;
 use crate::s3::store::{BucketTarget, CallerIdentity, ObjectEncryption};
+use crate::system::pipes;
 
-const MAX_QUERY_BYTES: u64 = 1 << 20;
+const MAX_QUERY_BYTES: usize = 1 << 20;
+/// How long stdin may take. Terraform writes the whole query at once.
+const MAX_INPUT_TIME: Duration = Duration::from_secs(3);
+/// How long the answer may take if the deadline has passed.
+const MIN_OUTPUT_TIME: Duration = Duration::from_millis(400);
 
 /// The settings that the module passes to every command. Terraform drops null values, so all but
 /// the path of the config may be missing.
@@ -58,7 +64,7 @@ pub struct ModuleQuery {
     pub plan_status: Option<AnswerStatus>,
     /// From `context`: who planned.
     pub planned_caller: Option<PlannedCaller>,
-    /// From `context`: how much of the deadline it took.
+    /// How much of the deadline `context` and the download of the helper took.
     pub spent_at_plan: Duration,
     /// What is wrong with the settings, one phrase each.
     pub problems: Vec<String>,
@@ -108,7 +114,7 @@ impl ModuleQuery {
     ///
     /// # Errors
     /// The query is not a JSON object, or does not name a config.
-    pub fn read(input: impl Read) -> Result<Self> {
+    pub fn read(input: impl Read + Send + 'static) -> Result<Self> {
         let mut fields = read_object(input, "the query on stdin")?;
         if fields.len() == 1
             && let Some(Value::String(request)) = fields.get("request")
@@ -122,7 +128,7 @@ impl ModuleQuery {
     ///
     /// # Errors
     /// As [`ModuleQuery::read`].
-    pub fn read_settings(input: impl Read) -> Result<Self> {
+    pub fn read_settings(input: impl Read + Send + 'static) -> Result<Self> {
         let mut variables = read_object(input, "the settings on stdin")?;
         let Some(Value::Object(mut settings)) = variables.remove("unit_settings") else {
             bail!("cannot parse the settings on stdin: the object `unit_settings` is missing");
@@ -188,16 +194,18 @@ impl ModuleQuery {
     }
 }
 
-fn read_object(input: impl Read, name: &str) -> Result<Map<String, Value>> {
-    let mut bytes = Vec::new();
-    input
-        .take(MAX_QUERY_BYTES + 1)
-        .read_to_end(&mut bytes)
+fn read_object(input: impl Read + Send + 'static, name: &str) -> Result<Map<String, Value>> {
+    let deadline = Instant::now() + MAX_INPUT_TIME;
+    let bytes = pipes::read_until(input, MAX_QUERY_BYTES + 1, deadline, is_whole_object)
         .with_context(|| format!("cannot read {name}"))?;
-    if bytes.len() as u64 > MAX_QUERY_BYTES {
+    if bytes.len() > MAX_QUERY_BYTES {
         bail!("cannot read {name}: longer than {MAX_QUERY_BYTES} bytes");
     }
     parse_object(&bytes, name)
+}
+
+fn is_whole_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_end().ends_with(b"}") && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
 fn parse_object(bytes: &[u8], name: &str) -> Result<Map<String, Value>> {
@@ -213,21 +221,42 @@ fn parse_object(bytes: &[u8], name: &str) -> Result<Map<String, Value>> {
     }
 }
 
-/// Writes an answer as one line. Nothing else may be written to stdout.
+/// Writes an answer as one line, until `deadline` or, if that has passed, for a moment. Nothing
+/// else may be written to stdout.
 ///
 /// Terraform shows its texts in plans, outputs and warnings, and keeps them in the state. They come
 /// from configs, variables and servers, so each becomes one harmless line here.
-pub fn write_answer(mut output: impl Write, answer: &impl Serialize) -> Result<()> {
+///
+/// # Errors
+/// The answer cannot be written.
+pub fn write_answer(
+    output: impl Write + Send + 'static,
+    answer: &impl Serialize,
+    deadline: Instant,
+) -> Result<()> {
+    let line = serialize_answer(answer).context("cannot serialize the answer")?;
+    write_line(output, line, deadline)
+}
+
+fn serialize_answer(answer: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut line, HarmlessFormatter);
-    answer
-        .serialize(&mut serializer)
-        .context("cannot serialize the answer")?;
+    answer.serialize(&mut serializer)?;
     line.push(b'\n');
-    output
-        .write_all(&line)
-        .and_then(|()| output.flush())
-        .context("cannot write the answer to stdout")
+    Ok(line)
+}
+
+/// Writes a line as [`write_answer`] does.
+///
+/// # Errors
+/// The line cannot be written.
+pub fn write_line(
+    output: impl Write + Send + 'static,
+    line: Vec<u8>,
+    deadline: Instant,
+) -> Result<()> {
+    let deadline = deadline.max(Instant::now() + MIN_OUTPUT_TIME);
+    pipes::write_until(output, line, deadline).context("cannot write the answer to stdout")
 }
 
 /// Writes JSON strings without characters that a terminal obeys.
@@ -261,15 +290,16 @@ impl Formatter for HarmlessFormatter {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
     #[test]
     fn every_text_of_an_answer_is_one_harmless_line() {
         let answer =
             serde_json::json!({"a": "\"\\/ für\r\n\t\u{1b}[8m\u{8}\u{9b}\u{7f}\u{2028}\u{202e}x"});
-        let mut output = Vec::new();
-        write_answer(&mut output, &answer).expect("written");
-        let line = String::from_utf8(output).expect("text");
+        let line = serialize_answer(&answer).expect("JSON");
+        let line = String::from_utf8(line).expect("text");
         assert_eq!(
             line,
             "{\"a\":\"\\\"\\\\/ für   \u{fffd}[8m\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}x\"}\n"
@@ -277,13 +307,13 @@ mod tests {
     }
 
     fn parse_error(query: &str) -> String {
-        let error = ModuleQuery::read(query.as_bytes()).expect_err("an error");
+        let error = ModuleQuery::read(Cursor::new(query.to_owned())).expect_err("an error");
         format!("{error:#}")
     }
 
     fn read_with(settings: &str) -> ModuleQuery {
         let query = format!("{{\"config_file_path\":\"c\",{settings}}}");
-        ModuleQuery::read(query.as_bytes()).expect("a query")
+        ModuleQuery::read(Cursor::new(query)).expect("a query")
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! outcome that the thread reported.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::file::{self, ConfigFile};
 use crate::deployment::answer::DeployAnswer;
@@ -85,8 +85,8 @@ impl DeployProgress {
 }
 
 /// Carries the deployment out within its deadline.
-pub(crate) fn run_deployment(query: ModuleQuery) -> DeployAnswer {
-    let budget = DeadlineBudget::start(&query);
+pub(crate) fn run_deployment(query: ModuleQuery, started: Instant) -> DeployAnswer {
+    let budget = DeadlineBudget::start(&query, started);
     let bucket = query.bucket.clone();
     let progress = DeployProgress::initial();
     let listen = |handle: CancelHandle| signals::on_interrupt(move || handle.cancel());

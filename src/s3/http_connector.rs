@@ -3,7 +3,6 @@
 //! Set up as the SDK sets up its own connector, plus the certificates of `AWS_CA_BUNDLE`. The SDK
 //! for Rust ignores that setting, but networks that inspect TLS need it. Must not send a request.
 
-use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,8 +15,10 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -25,6 +26,12 @@ use rustls::pki_types::pem::PemObject as _;
 use crate::error::{Error, ErrorKind};
 use crate::s3::name_lookup::SystemNameLookup;
 use crate::s3::proxy::{ProxyRoute, ProxySettings, RouteError};
+use crate::system::pipes::read_file_start;
+
+/// No answer but an object is longer: a page of a list has 1,000 keys of up to 3 kB.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+/// A bundle with all certificates of the web has 200 kB.
+const MAX_BUNDLE_BYTES: u64 = 16 << 20;
 
 /// Trusts the system's certificates and those of the PEM file `ca_bundle`.
 ///
@@ -60,7 +67,7 @@ enum CaBundleError {
 }
 
 fn read_bundle(path: &Path) -> Result<TlsContext, CaBundleError> {
-    let pem = fs::read(path)?;
+    let pem = read_file_start(path, MAX_BUNDLE_BYTES)?;
 
     // The connector panics on an invalid certificate, so each is tried here first.
     let mut roots = RootCertStore::empty();
@@ -140,15 +147,37 @@ impl RoutingConnector {
 impl HttpConnector for RoutingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         match self.find_connector(request.uri()) {
-            Ok(connector) => connector.call(request),
+            Ok(connector) => {
+                let is_download = is_download(&request);
+                let answer = connector.call(request);
+                HttpConnectorFuture::new(async move {
+                    let answer = answer.await?;
+                    Ok(limit_answer(answer, is_download))
+                })
+            }
             // Not an I/O error, so the SDK does not retry.
             Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         }
     }
 }
 
+/// Whether the answer is an object, whose reader counts its bytes.
+fn is_download(request: &HttpRequest) -> bool {
+    request.method() == "GET" && request.uri().contains("x-id=GetObject")
+}
+
+/// The SDK holds a whole answer in memory, also the endless one of a broken server.
+fn limit_answer(answer: HttpResponse, is_download: bool) -> HttpResponse {
+    if is_download && answer.status().is_success() {
+        return answer;
+    }
+    answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER_BYTES)))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const NOT_BASE64: &str = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";

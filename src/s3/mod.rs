@@ -7,6 +7,7 @@
 //! - `caller`: the user behind the ARN of a caller
 //! - `client`: the AWS SDK's settings
 //! - `concurrency_limit`: how many requests may be in flight
+//! - `credential_process`: the credentials that a program prints
 //! - `credentials_error`: why there are no credentials
 //! - `credentials_id`: which credentials a request was made with
 //! - `encryption`: the encryption that a PUT asks for
@@ -31,6 +32,7 @@ pub mod bulk_get;
 pub mod caller;
 pub(crate) mod client;
 mod concurrency_limit;
+mod credential_process;
 mod credentials_error;
 pub mod credentials_id;
 pub mod encryption;

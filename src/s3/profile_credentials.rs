@@ -17,6 +17,7 @@ use crate::s3::aws_files::profile_chain::AwsProfile;
 use crate::s3::aws_files::profiles::AwsFiles;
 use crate::s3::aws_files::sdk_text::RoleChain;
 use crate::s3::caller::user_name_from_arn;
+use crate::s3::credential_process::run_credential_process;
 use crate::system::env::user_at_host;
 
 /// The name by which the SDK knows the credentials that the first role is assumed with.
@@ -43,16 +44,29 @@ pub(super) fn sdk_files(text: String) -> EnvConfigFiles {
 
 impl ProfileCredentials {
     async fn load(&self) -> provider::Result {
-        if !self.profile.needs_session_name(&self.files) {
+        let needs_session_name = self.profile.needs_session_name(&self.files);
+        let base = if let Some(process) = self.profile.credential_process(&self.files) {
+            // The SDK would not end it with all that it started.
+            run_credential_process(process).await?
+        } else if needs_session_name {
+            let base_text = self.profile.base_sdk_text(&self.files);
+            let base = self.provider(sdk_files(base_text)).build();
+            base.provide_credentials().await?
+        } else {
             let provider = self.provider(self.profile_files.clone());
             return provider.build().provide_credentials().await;
+        };
+        if !self.profile.assumes_role(&self.files) {
+            return Ok(base);
         }
-        let base_text = self.profile.base_sdk_text(&self.files);
-        let base = self.provider(sdk_files(base_text)).build();
-        let base = base.provide_credentials().await?;
+        let session_name = if needs_session_name {
+            self.find_session_name(&base).await
+        } else {
+            String::new()
+        };
         let roles = RoleChain {
             base_source: BASE_SOURCE,
-            session_name: &self.find_session_name(&base).await,
+            session_name: &session_name,
         };
         let text = self.profile.role_sdk_text(&self.files, roles);
         let provider = self.provider(sdk_files(text));

@@ -1,6 +1,10 @@
 //! The environment variables, and the terminal.
 
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+/// The longest deadline that a deployment can have.
+const MAX_DOWNLOAD_SECONDS: u64 = 300;
 
 /// An environment variable. An empty one counts as not set.
 #[must_use]
@@ -28,6 +32,16 @@ pub fn empty_env_vars() -> Vec<OsString> {
 fn is_read_by_us(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(b"AWS_") || name.starts_with(b"CONFIG_BACKUP_")
+}
+
+/// How long `helper.sh` took to download this program, in a deployment that had to.
+#[must_use]
+pub fn helper_download_time() -> Duration {
+    let seconds = env_var("CONFIG_BACKUP_FETCH_SECONDS");
+    match seconds.and_then(|seconds| seconds.parse().ok()) {
+        Some(seconds @ 0..=MAX_DOWNLOAD_SECONDS) => Duration::from_secs(seconds),
+        _ => Duration::ZERO,
+    }
 }
 
 /// Whether the environment has credentials, as in CI.

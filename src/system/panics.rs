@@ -7,14 +7,19 @@
 //! The panic's message is dropped, because it may contain a secret.
 
 use std::cell::Cell;
-use std::io::{self, Write as _};
+use std::io;
 use std::panic::{self, Location, PanicHookInfo};
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind};
 use crate::exit_code::ExitCode;
+use crate::system::{child_group, pipes};
+
+/// How long a message that no process reads may delay the end.
+const MAX_MESSAGE_TIME: Duration = Duration::from_millis(300);
 
 static LAST_PANIC_LOCATION: Mutex<String> = Mutex::new(String::new());
 
@@ -29,7 +34,10 @@ thread_local! {
 pub fn install_panic_hook(exit_code: ExitCode) {
     panic::set_hook(Box::new(move |panic| {
         if !stop_spawned_thread(panic) {
-            let _ = writeln!(io::stderr(), "config-backup: {}", last_panic_error());
+            let line = format!("config-backup: {}\n", last_panic_error());
+            let deadline = Instant::now() + MAX_MESSAGE_TIME;
+            let _ = pipes::write_until(io::stderr(), line.into_bytes(), deadline);
+            child_group::end_all_children();
             process::exit(exit_code.code().into());
         }
     }));

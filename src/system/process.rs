@@ -4,19 +4,19 @@
 //! there is no answer.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::system::deadline;
+use crate::system::child_group::{ChildGroup, run_child};
 use crate::system::env;
 
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 /// For commands whose user waits for the answer.
 const INTERACTIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A longer answer is not one. `git status` prints a line for each changed file.
-const MAX_ANSWER_BYTES: u64 = 4 << 20;
+/// A program that prints more is ended. `git status` prints a line for each changed file.
+const MAX_OUTPUT_BYTES: u64 = 16 << 20;
 /// How executables begin (ELF, and Mach-O in both byte orders, for one or several processors).
 /// Others are scripts.
 const EXECUTABLE_MAGIC: [[u8; 4]; 6] = [
@@ -233,11 +233,7 @@ fn query_program_within(
     environment: QueryEnvironment,
 ) -> Option<String> {
     let mut command = new_command(program)?;
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+    command.args(arguments).stderr(Stdio::null());
     match environment {
         QueryEnvironment::Inherited => {
             if let Ok(folders) = std::env::join_paths(absolute_path_folders()) {
@@ -258,50 +254,11 @@ fn query_program_within(
         command.env_remove(name);
     }
 
-    let child = spawn_in_group(&mut command)?;
-    let group = child.id();
-    let answer = deadline::run_with_timeout(limit, move || read_answer(child));
-    if answer.is_none() {
-        kill_group(group);
-    }
-    answer.flatten()
-}
-
-/// Starts a program in a process group of its own. So it can be killed with its children, and cannot
-/// read from the terminal.
-fn spawn_in_group(command: &mut Command) -> Option<Child> {
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(command, 0);
-    command.spawn().ok()
-}
-
-/// Kills a program of [`spawn_in_group`] with its children.
-fn kill_group(process_id: u32) {
-    #[cfg(unix)]
-    {
-        let process_id = i32::try_from(process_id).ok();
-        if let Some(group) = process_id.and_then(rustix::process::Pid::from_raw) {
-            // Fails if the program has ended in the meantime.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = process_id;
-}
-
-fn read_answer(mut child: Child) -> Option<String> {
-    let mut answer = Vec::new();
-    let output = child.stdout.take()?;
-    let read = output.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut answer);
-    if read.is_err() || answer.len() as u64 > MAX_ANSWER_BYTES {
-        kill_group(child.id());
-        let _ = child.wait();
+    let output = run_child(command, limit, MAX_OUTPUT_BYTES)?;
+    if !output.status.success() {
         return None;
     }
-    let status = child.wait().ok()?;
-    status
-        .success()
-        .then(|| String::from_utf8_lossy(&answer).into_owned())
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Runs a program in `folder` without the variables `unset`, and returns what it printed.
@@ -320,21 +277,46 @@ pub fn run_in_dir(
     command
         .args(arguments)
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .env("CHECKPOINT_DISABLE", "1");
     for name in unset {
         command.env_remove(name);
     }
-    let child = spawn_in_group(&mut command)?;
-    let group = child.id();
-    let result = deadline::run_with_timeout(limit, move || child.wait_with_output());
-    let output = result.and_then(Result::ok);
-    if output.is_none() {
-        kill_group(group);
+    // In a process group of its own it cannot read from the terminal, either.
+    run_child(command, limit, MAX_OUTPUT_BYTES)
+}
+
+#[allow(clippy::disallowed_methods)] // the only file that runs other programs
+fn shell_command(line: &str) -> Command {
+    #[cfg(not(windows))]
+    {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", line]);
+        command
     }
-    output
+    #[cfg(windows)]
+    {
+        let mut command = Command::new("cmd.exe");
+        std::os::windows::process::CommandExt::raw_arg(&mut command, format!("/C \"{line}\""));
+        command
+    }
+}
+
+/// Runs a line of the shell and returns what it printed. If the future is dropped, all that it
+/// started ends.
+///
+/// # Errors
+/// It cannot be started, or prints too much.
+pub async fn run_shell_line(line: &str) -> io::Result<Output> {
+    let mut command = shell_command(line);
+    command.stderr(Stdio::piped());
+    let group = ChildGroup::default();
+    let _guard = group.end_on_drop();
+    let run = move || group.run(command, MAX_OUTPUT_BYTES);
+    match tokio::task::spawn_blocking(run).await {
+        Ok(output) => output,
+        Err(error) => Err(io::Error::other(error)),
+    }
 }
 
 /// Asks `ps`.

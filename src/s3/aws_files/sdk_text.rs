@@ -32,6 +32,36 @@ impl AwsProfile {
         })
     }
 
+    /// Whether the profile, or one that it takes its credentials from, assumes a role.
+    #[must_use]
+    pub fn assumes_role(&self, files: &AwsFiles) -> bool {
+        let mut links = self.links(files);
+        links.any(|(profile, is_first)| assumes_role(profile, is_first))
+    }
+
+    /// The `credential_process` that the first credentials come from. The sources that precede it
+    /// are those that the SDK knows.
+    #[must_use]
+    pub fn credential_process<'a>(&'a self, files: &'a AwsFiles) -> Option<&'a str> {
+        const EARLIER_SOURCES: [&str; 8] = [
+            "credential_source",
+            "web_identity_token_file",
+            "sso_session",
+            "sso_account_id",
+            "sso_role_name",
+            "sso_start_url",
+            "sso_region",
+            "login_session",
+        ];
+        let (profile, is_first) = self.links(files).last()?;
+        if EARLIER_SOURCES.iter().any(|name| profile.has(name))
+            || is_left_out(files, profile, "credential_process", is_first)
+        {
+            return None;
+        }
+        profile.get("credential_process")
+    }
+
     fn links<'a>(
         &'a self,
         files: &'a AwsFiles,

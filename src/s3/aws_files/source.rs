@@ -1,12 +1,14 @@
 //! Finds and reads the two files.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::s3::aws_files::note::{AwsFileLine, AwsFileNote};
 use crate::system::env::env_var;
+use crate::system::pipes::read_file_start;
 
+/// The rest of a longer file is ignored.
+const MAX_FILE_BYTES: u64 = 4 << 20;
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl AwsFileKind {
     /// Reads the file of this kind.
     pub(super) fn read(self) -> AwsFile {
         let path = self.path();
-        match fs::read(&path) {
+        match read_file_start(&path, MAX_FILE_BYTES) {
             Ok(bytes) => AwsFile::decode(self, path, &bytes),
             Err(error) => {
                 let mut file = AwsFile::decode(self, path, b"");
