@@ -22,7 +22,7 @@ SUITES := test-e2e test-integration test-module test-promises test-duckdb test-u
 HCL_DIRS := terraform terragrunt examples
 TERRAGRUNT_FMT := terragrunt hcl fmt --no-tips --exclude-dir .terraform
 
-.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-build test-unit test-integration test-e2e test-promises test-module test-duckdb test-browser test-sql test-dist test-size test-strace test-shells torture fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
+.PHONY: manifest help tools check-tools build man dist try demo bench bench-deployment bench-scale bench-memory test test-build test-unit test-integration test-e2e test-promises test-module test-duckdb test-browser test-sql test-dist test-size test-strace test-mounts test-shells torture fuzz fuzz-fold mutants coverage check audit fmt clean $(CHECKS)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -113,7 +113,12 @@ test-size: build ## The executable has at most 10 MiB
 
 test-strace: ## The campaigns that need strace, in small (as root on Debian it is installed if missing)
 	tools/install $(TEST_TOOLS) strace
-	cargo test --workspace --locked --test campaigns -- --ignored
+	cargo test --workspace --locked --test campaigns -- --ignored --skip mount
+
+test-mounts: ## The campaign of dead mounts, in small, and an apply on them (needs root, /dev/fuse and python3)
+	@tools/install $(TEST_TOOLS)
+	cargo test --workspace --locked --test campaigns mount -- --ignored
+	cargo test --workspace --locked --test e2e mount -- --ignored
 
 test-shells: ## Press TAB in zsh and fish, too (as root on Debian they are installed if missing)
 	tools/install shells

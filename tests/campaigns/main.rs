@@ -25,6 +25,7 @@ mod kill_step;
 mod late;
 mod md5_digest;
 mod model;
+mod mounts;
 mod negative_controls;
 mod network;
 mod odd_disks;

@@ -21,6 +21,7 @@ mod fallback;
 mod folders;
 mod git_source;
 mod git_status;
+mod hanging;
 mod legacy_module;
 mod moved_state;
 mod permissions;

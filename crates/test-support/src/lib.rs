@@ -6,6 +6,7 @@
 //! - [`s3_servers`]: versitygw and moto, as processes of their own
 //! - [`s3_backend`]: a world whose S3 is the embedded one, versitygw or moto
 //! - [`faulty_proxy`]: a proxy in front of a server that loses, delays or replaces answers
+//! - [`fuse_mount`]: a file system that never answers, or too late, or with errors
 //! - [`console_sessions`]: the commands that the documentation shows, run and compared
 //! - [`composite_action`]: a GitHub action, run as the runner does
 //! - [`release_server`]: the files of a release, over HTTP
@@ -25,6 +26,7 @@ pub mod campaign;
 pub mod composite_action;
 pub mod console_sessions;
 pub mod faulty_proxy;
+pub mod fuse_mount;
 pub mod oracle;
 pub mod release_server;
 pub mod s3_backend;

@@ -7,6 +7,7 @@ mod config_changes;
 mod context;
 mod context_refusals;
 mod encryption;
+mod endless;
 mod environment;
 mod failure_cases;
 mod hostile_texts;
