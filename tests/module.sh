@@ -276,7 +276,7 @@ ends_hanging() {
 processes_end() {
   local count
   for count in 1 2 3 4 5 6 7 8 9 10; do
-    if ! ps -A -o args= | grep -q "^sleep 7654\.$$\$"; then
+    if [[ $(ps -A -o args=) != *"sleep 7654.$$"* ]]; then
       return 0
     fi
     sleep 0.2

@@ -98,7 +98,7 @@ pub fn run_context(
     output: impl Write + Send + 'static,
 ) -> Result<()> {
     let started = Instant::now();
-    let mut answer = match ModuleQuery::read(input) {
+    let mut answer = match ModuleQuery::read_in_time(input) {
         Ok(query) => answer_within_limit(query, started),
         Err(error) => ContextAnswer::error(format!("{error:#}")),
     };

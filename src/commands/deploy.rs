@@ -21,7 +21,7 @@ pub fn run_deploy(
     output: impl Write + Send + 'static,
 ) -> Result<()> {
     let started = Instant::now();
-    let (answer, deadline) = match ModuleQuery::read(input) {
+    let (answer, deadline) = match ModuleQuery::read_in_time(input) {
         Err(error) => (not_logged_answer(&error), started),
         Ok(query) => answer_query(query, started),
     };
@@ -38,7 +38,7 @@ pub fn run_fallback(
     output: impl Write + Send + 'static,
 ) -> Result<()> {
     let started = Instant::now();
-    let (answer, deadline) = match ModuleQuery::read_settings(input) {
+    let (answer, deadline) = match ModuleQuery::read_settings_in_time(input) {
         Err(error) => (not_logged_answer(&error), started),
         Ok(query) => answer_query(query, started),
     };

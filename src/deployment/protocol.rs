@@ -19,6 +19,8 @@ use crate::s3::store::{BucketTarget, CallerIdentity, ObjectEncryption};
 use crate::system::pipes;
 
 const MAX_QUERY_BYTES: usize = 1 << 20;
+const QUERY_NAME: &str = "the query on stdin";
+const SETTINGS_NAME: &str = "the settings on stdin";
 /// How long stdin may take. Terraform writes the whole query at once.
 const MAX_INPUT_TIME: Duration = Duration::from_secs(3);
 /// How long the answer may take if the deadline has passed.
@@ -114,8 +116,8 @@ impl ModuleQuery {
     ///
     /// # Errors
     /// The query is not a JSON object, or does not name a config.
-    pub fn read(input: impl Read + Send + 'static) -> Result<Self> {
-        let mut fields = read_object(input, "the query on stdin")?;
+    pub fn read(input: impl Read) -> Result<Self> {
+        let mut fields = read_object(input, QUERY_NAME)?;
         if fields.len() == 1
             && let Some(Value::String(request)) = fields.get("request")
         {
@@ -128,13 +130,29 @@ impl ModuleQuery {
     ///
     /// # Errors
     /// As [`ModuleQuery::read`].
-    pub fn read_settings(input: impl Read + Send + 'static) -> Result<Self> {
-        let mut variables = read_object(input, "the settings on stdin")?;
+    pub fn read_settings(input: impl Read) -> Result<Self> {
+        let mut variables = read_object(input, SETTINGS_NAME)?;
         let Some(Value::Object(mut settings)) = variables.remove("unit_settings") else {
             bail!("cannot parse the settings on stdin: the object `unit_settings` is missing");
         };
         settings.retain(|key, _| !HELPER_SETTINGS.contains(&key.as_str()));
         Self::from_fields(settings)
+    }
+
+    /// As [`ModuleQuery::read`], but does not wait for an input that does not end.
+    ///
+    /// # Errors
+    /// As [`ModuleQuery::read`], or the input is not complete in time.
+    pub fn read_in_time(input: impl Read + Send + 'static) -> Result<Self> {
+        Self::read(&read_in_time(input, QUERY_NAME)?[..])
+    }
+
+    /// As [`ModuleQuery::read_settings`], but does not wait for an input that does not end.
+    ///
+    /// # Errors
+    /// As [`ModuleQuery::read_in_time`].
+    pub fn read_settings_in_time(input: impl Read + Send + 'static) -> Result<Self> {
+        Self::read_settings(&read_in_time(input, SETTINGS_NAME)?[..])
     }
 
     fn from_fields(fields: Map<String, Value>) -> Result<Self> {
@@ -194,9 +212,17 @@ impl ModuleQuery {
     }
 }
 
-fn read_object(input: impl Read + Send + 'static, name: &str) -> Result<Map<String, Value>> {
+fn read_in_time(input: impl Read + Send + 'static, name: &str) -> Result<Vec<u8>> {
     let deadline = Instant::now() + MAX_INPUT_TIME;
-    let bytes = pipes::read_until(input, MAX_QUERY_BYTES + 1, deadline, is_whole_object)
+    pipes::read_until(input, MAX_QUERY_BYTES + 1, deadline, is_whole_object)
+        .with_context(|| format!("cannot read {name}"))
+}
+
+fn read_object(input: impl Read, name: &str) -> Result<Map<String, Value>> {
+    let mut bytes = Vec::new();
+    input
+        .take(MAX_QUERY_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
         .with_context(|| format!("cannot read {name}"))?;
     if bytes.len() > MAX_QUERY_BYTES {
         bail!("cannot read {name}: longer than {MAX_QUERY_BYTES} bytes");
@@ -290,8 +316,6 @@ impl Formatter for HarmlessFormatter {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
     use super::*;
 
     #[test]
@@ -307,13 +331,13 @@ mod tests {
     }
 
     fn parse_error(query: &str) -> String {
-        let error = ModuleQuery::read(Cursor::new(query.to_owned())).expect_err("an error");
+        let error = ModuleQuery::read(query.as_bytes()).expect_err("an error");
         format!("{error:#}")
     }
 
     fn read_with(settings: &str) -> ModuleQuery {
         let query = format!("{{\"config_file_path\":\"c\",{settings}}}");
-        ModuleQuery::read(Cursor::new(query)).expect("a query")
+        ModuleQuery::read(query.as_bytes()).expect("a query")
     }
 
     #[test]

@@ -72,7 +72,7 @@ mod tests {
     fn query_with(settings: &str) -> ModuleQuery {
         let path = "/deployments/acme/config.yaml";
         let query = format!("{{\"config_file_path\":\"{path}\"{settings}}}");
-        ModuleQuery::read(std::io::Cursor::new(query)).expect("a query")
+        ModuleQuery::read(query.as_bytes()).expect("a query")
     }
 
     fn config_with(text: &str) -> ConfigFile {

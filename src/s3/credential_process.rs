@@ -18,13 +18,14 @@ const PROVIDER_NAME: &str = "CredentialProcess";
 
 /// Runs the program and reads the credentials from its output.
 pub(super) async fn run_credential_process(command: &str) -> provider::Result {
-    let output = run_shell_line(command)
-        .await
-        .map_err(|error| process_error(format!("external process did not print any: {error}")))?;
-    parse_output(&output).map_err(process_error)
+    let output = match run_shell_line(command).await {
+        Ok(output) => output,
+        Err(error) => return Err(process_error(&format!("external process failed: {error}"))),
+    };
+    parse_output(&output).map_err(|cause| process_error(&cause))
 }
 
-fn process_error(cause: String) -> CredentialsError {
+fn process_error(cause: &str) -> CredentialsError {
     CredentialsError::provider_error(format!("Error retrieving credentials: {cause}"))
 }
 

@@ -133,7 +133,7 @@ run "a_helper_that_is_a_list_is_the_default_helper" {
   }
 
   assert {
-    condition     = join(" ", data.external.context.program) == "/bin/sh ./helper.sh context config-backup"
+    condition     = join(" ", data.external.context.program) == "/bin/sh ./helper.sh context config-backup none none 20"
     error_message = "The command is ${join(" ", data.external.context.program)}"
   }
 }

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -113,7 +114,9 @@ fn no_mount_blocks_or_fails_a_step() {
         run_case(cases[number], &helper_path(), BUSY_MACHINE_MARGIN)
     });
     let mut violations = MountViolations::default();
-    done.into_iter().for_each(|it| violations.merge(it));
+    for found in done {
+        violations.merge(found);
+    }
     let summary = violations
         .by_kind()
         .map(|(kind, cases)| format!("{} {kind}", cases.len()))

@@ -89,20 +89,15 @@ fn an_answer_that_no_process_reads_is_not_waited_for() {
     }
 }
 
-/// A pipe that holds no more byte.
+/// A pipe that holds no more byte, so that who writes to it waits.
 fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
+    const FILL: &str = "import os\nos.set_blocking(1, False)\ntry:\n  while os.write(1, bytes(4096)): pass\n\
+                        except BlockingIOError: os.set_blocking(1, True)";
     let (reader, writer) = io::pipe().expect("a pipe");
-    let mut filler = Command::new("dd");
-    filler.args(["if=/dev/zero", "bs=4096", "count=1000", "oflag=nonblock"]);
-    filler.stdout(writer.try_clone().expect("a pipe"));
-    // It fails where the pipe is full.
-    let filled = filler.stderr(Stdio::null()).status().expect("dd");
-    assert!(!filled.success());
-    // The flag belongs to the pipe and not to the process.
-    let mut blocking = Command::new("dd");
-    blocking.args(["if=/dev/null", "bs=1"]);
-    blocking.stdout(writer.try_clone().expect("a pipe"));
-    blocking.stderr(Stdio::null()).status().expect("dd");
+    let mut python = Command::new("python3");
+    python.args(["-c", FILL]);
+    python.stdout(writer.try_clone().expect("a pipe"));
+    assert!(python.status().expect("python3").success());
     (reader, writer)
 }
 
