@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -134,6 +134,10 @@ fn all_cases() -> Vec<MountCase> {
     let mut cases = Vec::new();
     for mode in MOUNT_MODES {
         for point in MOUNT_POINTS {
+            // No step starts in a folder that cannot be entered.
+            if point == MountPoint::WorkingDirectory && mode != MountMode::Half {
+                continue;
+            }
             for step in STEPS {
                 for has_script in [false, true] {
                     cases.push(MountCase {
@@ -208,7 +212,9 @@ fn run_case(case: MountCase, helper: &Path, margin: Duration) -> MountViolations
     unit.set_variable("timeout", &DEADLINE.as_secs().to_string());
     let mount = FuseMount::start(case.mode, &world.path().join("mount"));
     let folder = mount.folder().to_owned();
-    let (query, working_dir) = move_to_mount(&mut world, &unit, case.point, &folder);
+    let query = move_to_mount(&mut world, &unit, case.point, &folder);
+    let is_on_mount = case.point == MountPoint::WorkingDirectory;
+    let working_dir = if is_on_mount { &folder } else { world.path() };
 
     let started = Instant::now();
     let limit = DEADLINE + margin;
@@ -265,15 +271,14 @@ fn deploy_afterwards(name: &str) -> Option<String> {
     (deployed.answer["status"] != "ok").then(|| format!("{name}: {deployed:?}"))
 }
 
-/// Puts one path of the step on the mount. Returns the query and the working directory.
+/// Puts one path of the step on the mount, and returns the query.
 fn move_to_mount(
     world: &mut World,
     unit: &CustomerUnit,
     point: MountPoint,
     folder: &Path,
-) -> (Value, PathBuf) {
+) -> Value {
     let mut query = unit.query();
-    let mut working_dir = world.path().to_owned();
     let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
     match point {
         MountPoint::StateDir => world.set_variable("XDG_STATE_HOME", Some(&path(""))),
@@ -298,40 +303,38 @@ fn move_to_mount(
         }
         MountPoint::CaBundle => world.set_variable("AWS_CA_BUNDLE", Some(&path("bundle.pem"))),
         MountPoint::CustomerFolder => query["config_file_path"] = path("config.yaml").into(),
-        MountPoint::WorkingDirectory => folder.clone_into(&mut working_dir),
+        MountPoint::WorkingDirectory => {}
     }
-    (query, working_dir)
+    query
 }
 
-/// Starts a step. Its working directory is reached by a shell only where that cannot wait.
 fn start_step(
     world: &World,
     case: MountCase,
     helper: &Path,
     query: &Value,
-    working_dir: PathBuf,
+    working_dir: &Path,
 ) -> RunningStep {
-    let is_on_mount = case.point == MountPoint::WorkingDirectory;
-    let mut command = if case.has_script {
+    // A shell changes the folder, because this process must not wait for a mount.
+    let mut command = world.command("/bin/sh");
+    command
+        .args(["-c", "cd \"$0\" && exec \"$@\""])
+        .arg(working_dir);
+    if case.has_script {
         let script = world.path().join("unit/helper.sh");
         fs::create_dir_all(world.path().join("unit")).expect("a folder");
         fs::copy(project_dir().join("terraform/helper.sh"), &script).expect("a script");
         let settings = world.path().join("unit/config_backup.auto.tfvars.json");
         fs::write(settings, settings_of(query).to_string()).expect("settings");
-        let mut command = world.command("/bin/sh");
         let seconds = DEADLINE.as_secs().to_string();
-        command.arg(script).arg(case.step).arg(helper);
+        command
+            .arg("/bin/sh")
+            .arg(script)
+            .arg(case.step)
+            .arg(helper);
         command.args(["none", "none", &seconds]);
-        command
     } else {
-        let mut command = world.command(helper);
-        command.arg(case.step);
-        command
-    };
-    // A process can stand on a mount only while it answers; a dead one refuses `cd`, as Terraform
-    // would find out.
-    if is_on_mount && case.mode == MountMode::Half {
-        command.current_dir(working_dir);
+        command.arg(helper).arg(case.step);
     }
     let mut step = command
         .process_group(0)

@@ -3,7 +3,7 @@
 It stands for a network file system whose server is gone. It prints `mounted`, and unmounts when its stdin ends. Modes:
   dead  no request is ever read, as where a server is gone; who waits can be killed
   deaf  each request is read and none is answered; who waits cannot even be killed
-  half  what is looked up does not exist, and everything else waits as with `deaf`
+  half  what is looked up does not exist, the folder itself is there, and everything else waits as with `deaf`
   slow  each request fails after most of a second
   eio   each request fails at once
 """
@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-INIT, LOOKUP, FORGET, GETATTR, BATCH_FORGET, INTERRUPT = 26, 1, 2, 3, 42, 36
+INIT, LOOKUP, FORGET, GETATTR, ACCESS, BATCH_FORGET, INTERRUPT = 26, 1, 2, 3, 34, 42, 36
 EIO, ENOENT = 5, 2
 DETACH = 2
 
@@ -43,6 +43,8 @@ def serve(opcode, unique):
     elif mode == "half":
         if opcode == LOOKUP:
             answer(unique, ENOENT)
+        elif opcode == ACCESS:
+            answer(unique)
         elif opcode == GETATTR:
             attributes = struct.pack("<QQQQQQIIIIIIIIII", 1, 0, 0, 0, 0, 0, 0, 0, 0, 0o40700, 2, 0, 0, 0, 4096, 0)
             answer(unique, 0, struct.pack("<QII", 0, 0, 0) + attributes)
