@@ -258,12 +258,11 @@ impl SeenCustomer {
         let (mut has_chains, mut is_readable) = (false, true);
         for record in &customer.records {
             has_chains |= record.parsed.chain.is_some();
-            match key_time(&record.key) {
-                Some(at) => seen.records.push(see_record(&records_prefix, record, at)),
-                None => {
-                    is_readable &= record.sha256.is_some();
-                    legacy.push(format!("{} {:?}\n", record.key, record.sha256));
-                }
+            if let Some(at) = key_time(&record.key) {
+                seen.records.push(see_record(&records_prefix, record, at));
+            } else {
+                is_readable &= record.sha256.is_some();
+                legacy.push(format!("{} {:?}\n", record.key, record.sha256));
             }
         }
         for copy in &customer.config_copies {
