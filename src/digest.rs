@@ -14,12 +14,36 @@ pub struct ContentDigests {
     pub sha256: String,
 }
 
+/// Computes digests of bytes that come in parts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ContentHasher {
+    md5: Md5,
+    sha256: Sha256,
+    byte_count: u64,
+}
+
+impl ContentHasher {
+    pub(crate) fn update(&mut self, part: &[u8]) {
+        self.md5.update(part);
+        self.sha256.update(part);
+        self.byte_count += part.len() as u64;
+    }
+
+    /// The digests and the number of bytes.
+    pub(crate) fn finish(self) -> (ContentDigests, u64) {
+        let digests = ContentDigests {
+            md5: hex::encode(self.md5.finalize()),
+            sha256: hex::encode(self.sha256.finalize()),
+        };
+        (digests, self.byte_count)
+    }
+}
+
 #[must_use]
 pub fn compute_digests(bytes: &[u8]) -> ContentDigests {
-    ContentDigests {
-        md5: hex::encode(Md5::digest(bytes)),
-        sha256: sha256_hex(bytes),
-    }
+    let mut hasher = ContentHasher::default();
+    hasher.update(bytes);
+    hasher.finish().0
 }
 
 /// SHA-256 as 64 lower-case hex digits.

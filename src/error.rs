@@ -47,11 +47,15 @@ pub struct Error {
     pub code: String,
     /// Whether the bucket's policy forbids the request, whatever else permits it.
     pub is_denied_by_bucket_policy: bool,
+    /// Whether the answer began as it should, and its body breaks off, stalls or is damaged.
+    pub has_bad_body: bool,
 }
 
 pub const CHECK_NETWORK_HINT: &str = "check the network, VPN and proxy";
 /// For answers that do not come from AWS.
 pub const CHECK_PORTAL_HINT: &str = "check for a captive portal or proxy";
+/// For answers of S3 that cannot be right.
+pub const CHECK_SERVER_HINT: &str = "try again, and then check the proxy and the S3 endpoint";
 
 impl Error {
     /// An error without an answer of a service.
@@ -64,6 +68,7 @@ impl Error {
             status: None,
             code: String::new(),
             is_denied_by_bucket_policy: false,
+            has_bad_body: false,
         }
     }
 
@@ -109,10 +114,26 @@ impl Error {
             || self.code == "RequestTimeout"
     }
 
-    /// Whether S3 delivered the object and the object itself is unusable.
+    /// Whether the object itself is unusable, whatever happens to other objects: it is too large, in
+    /// cold storage, or encrypted with a key that is gone.
     #[must_use]
     pub fn is_object_error(&self) -> bool {
-        self.kind == ErrorKind::Service && self.status.is_none()
+        let is_state = self.code == "InvalidObjectState" || self.code.starts_with("KMS");
+        self.kind == ErrorKind::Service && (self.status.is_none() || is_state)
+    }
+
+    /// Whether another object may be readable although this one is not.
+    #[must_use]
+    pub fn may_concern_one_object(&self) -> bool {
+        match self.kind {
+            ErrorKind::Denied | ErrorKind::Service | ErrorKind::Network | ErrorKind::Timeout => {
+                true
+            }
+            ErrorKind::Credentials
+            | ErrorKind::Bucket
+            | ErrorKind::Input
+            | ErrorKind::Local => false,
+        }
     }
 
     /// The exit code of commands that people call (docs/commands.md, "Exit codes").

@@ -4,21 +4,29 @@
 //! archiving only adds objects.
 //!
 //! - `columns`: the columns of an archive file
+//! - `footer`: where the columns of an archive file are
+//! - `pages`: unpacks the pages of a column within a limit
 //! - `parquet`: encodes and decodes an archive file
 //! - `reader`: finds archive files and reads their records
+//! - `thrift`: the encoding of footers and page headers
 //! - `writer`: archives the records of one customer
 
 use std::fmt;
 
 mod columns;
+mod footer;
+mod pages;
 pub mod parquet;
 pub mod reader;
+mod thrift;
 pub mod writer;
 
 pub use columns::ArchiveRow;
 
 /// The largest archive file that is read: several times the size of what is ever written.
 pub const MAX_ARCHIVE_BYTES: u64 = 64 << 20;
+/// The most records that are written to one archive file.
+const MAX_RECORDS_PER_FILE: usize = 10_000;
 
 /// Why an archive file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,28 +13,30 @@ use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType,
     Int64Type,
 };
-use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{
-    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
-};
+use parquet::errors::Result;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::{ColumnDescPtr, ColumnPath, TypePtr};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor, TypePtr};
 
-use crate::archive::ArchiveError;
+use crate::archive::footer::{ArchiveFooter, invalid_file};
+use crate::archive::pages::{UnpackBudget, UnpackedPages};
+use crate::archive::{ArchiveError, MAX_RECORDS_PER_FILE};
 use crate::archive::columns::{
     ARCHIVE_COLUMNS, ArchiveColumn, ArchiveRow, ETAG_COLUMN, HIGH_CARDINALITY_COLUMNS, KEY_COLUMN,
     MODIFIED_COLUMN, RECORD_COLUMN, SIZE_COLUMN,
 };
 use crate::error::to_single_line;
 use crate::keys::RecordKey;
+use crate::record::MAX_RECORD_BYTES;
 use crate::s3::listing::ObjectMeta;
 use crate::system::panics;
 
-/// The most bytes that a file may have when it is unpacked: several times what is ever written.
-const MAX_UNPACKED_BYTES: i64 = 256 << 20;
+/// The limits of a file are at least twice what is ever written.
+const MAX_ROWS: usize = 2 * MAX_RECORDS_PER_FILE;
+const MAX_UNPACKED_RECORD_BYTES: usize = 32 << 20;
+/// Of the columns that are read, with their dictionaries.
+const MAX_UNPACKED_PAGE_BYTES: usize = 64 << 20;
 
 const ZSTD_LEVEL: i32 = 9;
 
@@ -186,58 +188,65 @@ pub fn decode_archive(file: Vec<u8>) -> std::result::Result<Vec<ArchivedRecord>,
 }
 
 fn read_file(file: Vec<u8>) -> Result<Vec<ArchivedRecord>> {
-    let file = Arc::new(Bytes::from(file));
-    let metadata = ParquetMetaDataReader::new().parse_and_finish(&*file)?;
-    check_unpacked_size(&metadata)?;
+    let mut reader = ArchiveFileReader::open(file)?;
     let mut records = Vec::new();
-    for metadata in metadata.row_groups() {
-        let group = RowGroup {
-            file: &file,
-            metadata,
-        };
-        records.append(&mut group.read_records()?);
+    for index in 0..reader.footer.groups.len() {
+        reader.read_group(index, &mut records)?;
     }
     Ok(records)
 }
 
-fn check_unpacked_size(metadata: &ParquetMetaData) -> Result<()> {
-    let groups = metadata.row_groups().iter();
-    let bytes: i64 = groups.map(RowGroupMetaData::total_byte_size).sum();
-    if (0..=MAX_UNPACKED_BYTES).contains(&bytes) {
-        Ok(())
-    } else {
-        let message = format!("{bytes} bytes unpacked, the limit is {MAX_UNPACKED_BYTES}");
-        Err(ParquetError::General(message))
-    }
-}
-
-/// A part of a file, with a chunk of each column.
+/// Reads columns of a file, and limits what they take together.
 ///
-/// The library's row group reader would add the decoders of all types to the program.
-struct RowGroup<'a> {
-    file: &'a Arc<Bytes>,
-    metadata: &'a RowGroupMetaData,
+/// The library's readers of files and row groups trust what a file states about itself. They would
+/// also add the decoders of all types to the program.
+struct ArchiveFileReader {
+    file: Bytes,
+    footer: ArchiveFooter,
+    schema: SchemaDescriptor,
+    page_budget: UnpackBudget,
+    record_budget: UnpackBudget,
 }
 
-impl RowGroup<'_> {
-    fn row_count(&self) -> usize {
-        usize::try_from(self.metadata.num_rows()).unwrap_or_default()
+impl ArchiveFileReader {
+    fn open(file: Vec<u8>) -> Result<Self> {
+        let file = Bytes::from(file);
+        let footer = ArchiveFooter::parse(&file)?;
+        let counts = footer.groups.iter().map(|group| group.row_count);
+        let row_count = counts.fold(0, usize::saturating_add);
+        if row_count > MAX_ROWS {
+            let message = format!("{row_count} rows, the limit is {MAX_ROWS}");
+            return Err(invalid_file(&message));
+        }
+        Ok(Self {
+            file,
+            footer,
+            schema: SchemaDescriptor::new(parquet_schema()?),
+            page_budget: UnpackBudget::new(MAX_UNPACKED_PAGE_BYTES),
+            record_budget: UnpackBudget::new(MAX_UNPACKED_RECORD_BYTES),
+        })
     }
 
-    fn read_records(&self) -> Result<Vec<ArchivedRecord>> {
-        let keys = self.read_column::<ByteArrayType>(KEY_COLUMN)?;
-        let times = self.read_column::<ByteArrayType>(MODIFIED_COLUMN)?;
-        let etags = self.read_column::<ByteArrayType>(ETAG_COLUMN)?;
-        let bodies = self.read_column::<ByteArrayType>(RECORD_COLUMN)?;
-        let sizes = self.read_column::<Int64Type>(SIZE_COLUMN)?;
+    fn read_group(&mut self, index: usize, records: &mut Vec<ArchivedRecord>) -> Result<()> {
+        let keys = self.read_column::<ByteArrayType>(index, KEY_COLUMN)?;
+        let times = self.read_column::<ByteArrayType>(index, MODIFIED_COLUMN)?;
+        let etags = self.read_column::<ByteArrayType>(index, ETAG_COLUMN)?;
+        let bodies = self.read_column::<ByteArrayType>(index, RECORD_COLUMN)?;
+        let sizes = self.read_column::<Int64Type>(index, SIZE_COLUMN)?;
 
-        let mut records = Vec::new();
         for (index, body) in bodies.iter().enumerate() {
+            let (key, etag) = (&keys[index], &etags[index]);
+            // A dictionary repeats a value without taking more bytes in the file.
+            self.record_budget.take(key.len() + etag.len() + body.len())?;
+            if body.len() as u64 > MAX_RECORD_BYTES {
+                let message = format!("a record has more than {MAX_RECORD_BYTES} bytes");
+                return Err(invalid_file(&message));
+            }
             let object = ObjectMeta {
-                key: keys[index].as_utf8()?.to_owned(),
+                key: key.as_utf8()?.to_owned(),
                 last_modified: parse_time(times[index].as_utf8()?)?,
                 size: u64::try_from(sizes[index]).unwrap_or_default(),
-                etag: etags[index].as_utf8()?.to_owned(),
+                etag: etag.as_utf8()?.to_owned(),
             };
             if object.size != body.len() as u64 || RecordKey::parse(&object.key).is_none() {
                 return Err(invalid_file("a record does not match its key or size"));
@@ -245,29 +254,25 @@ impl RowGroup<'_> {
             let body = body.data().to_vec();
             records.push(ArchivedRecord { object, body });
         }
-        Ok(records)
+        Ok(())
     }
 
-    fn read_column<T: DataType>(&self, name: &str) -> Result<Vec<T::T>> {
-        let column = self.find_column(name)?;
-        if column.column_type() != T::get_physical_type() {
+    /// Reads a column in which each row has a value.
+    fn read_column<T: DataType>(&mut self, group: usize, name: &str) -> Result<Vec<T::T>> {
+        let group = &self.footer.groups[group];
+        let mut columns = self.schema.columns().iter();
+        let description = columns.find(|column| column.name() == name);
+        let kind = self.footer.physical_type(name);
+        let (Some(description), Some(kind), Some(chunk)) = (description, kind, group.chunk(name))
+        else {
+            return Err(invalid_file(&format!("no column `{name}`")));
+        };
+        if kind != T::get_physical_type() as i64 || description.physical_type() as i64 != kind {
             return Err(invalid_file(&format!("`{name}` has the wrong type")));
         }
-        let row_count = self.row_count();
-        let pages = SerializedPageReader::new(Arc::clone(self.file), column, row_count, None)?;
-        let reader = ColumnReaderImpl::<T>::new(column.column_descr_ptr(), Box::new(pages));
-        read_all_values(reader, row_count)
-    }
-
-    /// A column in which each row has a value.
-    fn find_column(&self, name: &str) -> Result<&ColumnChunkMetaData> {
-        for column in self.metadata.columns() {
-            let description = column.column_descr();
-            if description.name() == name && description.max_def_level() == 0 {
-                return Ok(column);
-            }
-        }
-        Err(invalid_file(&format!("no column `{name}`")))
+        let pages = UnpackedPages::unpack(&self.file, chunk, &mut self.page_budget)?;
+        let reader = ColumnReaderImpl::<T>::new(Arc::clone(description), Box::new(pages));
+        read_all_values(reader, group.row_count)
     }
 }
 
@@ -289,10 +294,6 @@ fn read_all_values<T: DataType>(
         }
     }
     Ok(values)
-}
-
-fn invalid_file(message: &str) -> ParquetError {
-    ParquetError::General(message.to_owned())
 }
 
 #[cfg(test)]

@@ -12,7 +12,14 @@ use crate::error::{Error, ErrorKind};
 use crate::keys::{self, ArchiveKey, RECORDS_PREFIX};
 use crate::s3::bulk_get::{self, ObjectSink};
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
+use crate::s3::object_failures::ObjectFailures;
 use crate::s3::store::ObjectStore;
+
+/// A run holds the archived records without objects of their own, up to this many bytes and this
+/// many times the bytes of the files. Digests and ids in each record do not compress, so records
+/// are at most some 20 times as large as their files.
+const MIN_RUN_BYTES: u64 = 128 << 20;
+const MAX_RATIO: u64 = 60;
 
 /// Receives records read from archive files.
 pub trait ArchiveVisitor {
@@ -53,7 +60,15 @@ pub async fn read_archive(
             &mut sink,
         );
 
-        match fetched.await {
+        let confirmed = match fetched.await {
+            Ok(failures) => match failures.confirm(store).await {
+                // There may be one file only, and the records have objects of their own.
+                Err(error) if error.kind == ErrorKind::Service => Ok(()),
+                confirmed => confirmed,
+            },
+            Err(error) => Err(error),
+        };
+        match confirmed {
             Ok(()) => {}
             Err(error) if error.kind == ErrorKind::Denied => {
                 denied.push(format!("the archive: {error}"));
@@ -124,7 +139,7 @@ fn decode_verified(key: &str, body: Vec<u8>) -> Result<Vec<ArchivedRecord>, Arch
 }
 
 /// What the archive added to the listed objects.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ArchiveResult {
     /// How many records only the archive has.
     pub record_count: usize,
@@ -132,6 +147,8 @@ pub struct ArchiveResult {
     pub damaged: Vec<(String, String)>,
     /// A message for each part of the archive that may not be read.
     pub denied: Vec<String>,
+    /// To be confirmed together with those of the other parts of the run.
+    pub(crate) failures: ObjectFailures,
 }
 
 /// Like [`bulk_get::list_and_fetch`], followed by the records that only the archive has.
@@ -158,13 +175,16 @@ pub async fn fetch_with_archive(
         sink,
         listed_keys: BTreeSet::new(),
     };
-    bulk_get::list_and_fetch(Arc::clone(store), requests, limit, &mut recording).await?;
+    let listed = bulk_get::list_and_fetch(Arc::clone(store), requests, limit, &mut recording);
+    let failures = listed.await?;
     let RecordingSink { sink, listed_keys } = recording;
 
     let mut newest = NewestPerKey {
         listed_keys,
         records: BTreeMap::new(),
         damaged: Vec::new(),
+        stored_bytes: 0,
+        held_bytes: 0,
     };
     let denied = read_archive(store, &record_prefixes, &mut newest).await?;
 
@@ -172,6 +192,7 @@ pub async fn fetch_with_archive(
         record_count: pass_on_records(newest.records, sink)?,
         damaged: newest.damaged,
         denied,
+        failures,
     })
 }
 
@@ -236,6 +257,10 @@ struct NewestPerKey {
     listed_keys: BTreeSet<String>,
     records: BTreeMap<String, ArchivedRecord>,
     damaged: Vec<(String, String)>,
+    /// The bytes of all files so far.
+    stored_bytes: u64,
+    /// The bytes of `records`.
+    held_bytes: u64,
 }
 
 impl NewestPerKey {
@@ -249,8 +274,25 @@ impl NewestPerKey {
         {
             return;
         }
-        self.records.insert(object.key.clone(), record);
+        self.held_bytes += record_bytes(&record);
+        let replaced = self.records.insert(record.object.key.clone(), record);
+        self.held_bytes -= replaced.as_ref().map_or(0, record_bytes);
     }
+
+    /// Many small files must not take more memory than their size explains.
+    fn check_memory(&self, records: &[ArchivedRecord]) -> Result<(), ArchiveError> {
+        let limit = MIN_RUN_BYTES.saturating_add(self.stored_bytes.saturating_mul(MAX_RATIO));
+        let added: u64 = records.iter().map(record_bytes).sum();
+        if self.held_bytes + added <= limit {
+            return Ok(());
+        }
+        let message = format!("more than {limit} bytes of records in the archive as a whole");
+        Err(ArchiveError::InvalidFile(message))
+    }
+}
+
+fn record_bytes(record: &ArchivedRecord) -> u64 {
+    (record.body.len() + record.object.key.len()) as u64
 }
 
 impl ArchiveVisitor for NewestPerKey {
@@ -263,6 +305,11 @@ impl ArchiveVisitor for NewestPerKey {
         file: &ObjectMeta,
         records: Result<Vec<ArchivedRecord>, ArchiveError>,
     ) {
+        self.stored_bytes += file.size;
+        let records = records.and_then(|records| {
+            self.check_memory(&records)?;
+            Ok(records)
+        });
         match records {
             Ok(records) => {
                 for record in records {

@@ -11,17 +11,17 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::archive::parquet::{ArchivedRecord, encode_archive};
 use crate::archive::reader::{self, ArchiveVisitor};
-use crate::archive::{ArchiveError, ArchiveRow};
+use crate::archive::{ArchiveError, ArchiveRow, MAX_RECORDS_PER_FILE};
 use crate::error::{Error, ErrorKind};
 use crate::keys::{self, ArchiveKey, MonthRange, RecordKey};
 use crate::record::MAX_RECORD_BYTES;
 use crate::s3::bulk_get::{self, ObjectSink};
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
+use crate::s3::object_failures::ObjectFailures;
 use crate::s3::retry::retry_with_backoff;
 use crate::s3::store::{ObjectStore, PutCondition, PutOutcome};
 
 const GET_CONCURRENCY: usize = 64;
-const MAX_RECORDS_PER_FILE: usize = 10_000;
 const MAX_RECORD_BYTES_PER_FILE: u64 = 16 << 20;
 const PARQUET_MEDIA_TYPE: &str = "application/vnd.apache.parquet";
 
@@ -34,6 +34,8 @@ pub struct CompactResult {
     pub already_archived: usize,
     /// A message for each record that was not archived, and for each file that was not read.
     pub skipped: Vec<String>,
+    /// To be confirmed together with those of the other customers.
+    pub(crate) failures: ObjectFailures,
 }
 
 /// Archives the records below `prefix` from before `cutoff` that are not archived yet.
@@ -58,7 +60,7 @@ pub async fn compact_customer(
             result.files.push((prefix.to_owned(), records.len()));
             continue;
         }
-        let rows = fetch_rows(store, records, &mut result.skipped).await?;
+        let rows = fetch_rows(store, records, &mut result).await?;
         if let Some(key) = write_archive_file(store, prefix, &rows).await? {
             result.files.push((key, rows.len()));
         }
@@ -83,13 +85,9 @@ async fn find_candidates(
         ..ListRequest::default()
     };
     let requests = vec![request];
-    bulk_get::list_and_fetch(
-        Arc::clone(store),
-        requests,
-        MAX_RECORD_BYTES,
-        &mut candidates,
-    )
-    .await?;
+    // It fetches nothing, so nothing can fail on its own.
+    let listed = Arc::clone(store);
+    let _ = bulk_get::list_and_fetch(listed, requests, MAX_RECORD_BYTES, &mut candidates).await?;
 
     let prefixes = [prefix.to_owned()];
     let denied = reader::read_archive(store, &prefixes, &mut candidates).await?;
@@ -170,14 +168,15 @@ impl ArchiveVisitor for ArchiveCandidates {
     }
 }
 
-/// Fetches and parses records. Objects that are not records are reported in `skipped`.
+/// Fetches and parses records. Objects that are not records, or cannot be read, are reported in
+/// `result`.
 async fn fetch_rows(
     store: &ObjectStore,
     records: Vec<ObjectMeta>,
-    skipped: &mut Vec<String>,
+    result: &mut CompactResult,
 ) -> Result<Vec<ArchiveRow>, Error> {
     let get = |object: ObjectMeta| async move {
-        let get = || store.get_small_object(&object.key, MAX_RECORD_BYTES);
+        let get = || store.get_small_object(&object.key, object.size);
         let body = retry_with_backoff(get).await;
         (object, body)
     };
@@ -189,21 +188,25 @@ async fn fetch_rows(
             Ok(Some(body)) => body,
             // Deleted since it was listed.
             Ok(None) => continue,
-            Err(error) if error.is_object_error() => {
-                skipped.push(error.message);
+            Err(error) => {
+                result.failures.add_failure(&object.key, &error)?;
+                result.skipped.push(error.message);
                 continue;
             }
-            Err(error) => return Err(error),
         };
+        result.failures.add_read();
         if body.len() as u64 != object.size {
-            // The legacy module has just overwritten it. The next run sees the new object.
+            // The legacy module may have just overwritten it. The next run sees the new object.
+            let ObjectMeta { key, size, .. } = object;
+            let bytes = body.len();
+            result.skipped.push(format!("`{key}`: it has {bytes} bytes, and S3 lists {size}"));
             continue;
         }
 
         let key = object.key.clone();
         match ArchiveRow::from_record(ArchivedRecord { object, body }) {
             Ok(row) => rows.push(row),
-            Err(error) => skipped.push(format!("`{key}`: {error}")),
+            Err(error) => result.skipped.push(format!("`{key}`: {error}")),
         }
     }
     Ok(rows)

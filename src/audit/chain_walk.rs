@@ -140,7 +140,7 @@ impl<'a> ChainWalk<'a> {
                 continue;
             };
             let record = &self.records[found.index];
-            if !found.is_unchanged && expected.sha256.is_some() {
+            if !found.is_unchanged && expected.sha256.is_some() && record.sha256.is_some() {
                 let detail = format!("its SHA-256 is not that in `{}`", expected.named_in);
                 self.add_finding(FindingKind::Edited, &record.key, detail);
             }
@@ -262,6 +262,9 @@ impl<'a> ChainWalk<'a> {
         if let Some(sealed) = expected.sealed {
             key = sealed.key;
             detail.push_str("; it may still be queued on the machine that deployed");
+        }
+        if self.records.iter().any(|record| record.sha256.is_none()) {
+            detail.push_str("; a record that cannot be read may be it");
         }
         self.add_finding(FindingKind::Missing, key, detail);
         if below == 0 {

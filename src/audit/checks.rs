@@ -218,6 +218,10 @@ fn check_copies(
         let mut add = |kind, detail: String| {
             findings.push(AuditFinding::new(kind, &copy.key, detail));
         };
+        if let Some(reason) = &copy.read_error {
+            add(FindingKind::Unreadable, reason.clone());
+            continue;
+        }
         let named_at = copy.copy_name.as_ref().map(|name| name.captured_at);
         match captured_by_metadata(copy) {
             None => add(FindingKind::Edited, "its metadata is missing".to_owned()),
@@ -258,6 +262,10 @@ fn check_current_configs(customer: &CustomerSnapshot, findings: &mut Vec<AuditFi
         findings.push(AuditFinding::new(FindingKind::Missing, &key, detail));
     }
     for config in &customer.current_configs {
+        if let Some(reason) = &config.read_error {
+            findings.push(AuditFinding::new(FindingKind::Unreadable, &config.key, reason));
+            continue;
+        }
         if let Err(mismatch) = verify_config(config) {
             let detail = mismatch.to_string();
             findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
@@ -295,7 +303,7 @@ fn check_current_config(
     let copy_key = keys::config_version_key(&customer.name, captured_at, md5);
     let mut copies = customer.config_copies.iter();
     match copies.find(|copy| copy.key == copy_key) {
-        Some(copy) if !is_same_writer(customer, config, copy) => {
+        Some(copy) if copy.read_error.is_none() && !is_same_writer(customer, config, copy) => {
             let detail = format!("its metadata names another deployment than `{copy_key}`");
             findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
         }
@@ -332,9 +340,7 @@ fn is_same_writer(
     (stated_id == copy.deployment_id() && is_same_upload)
         || records.any(|record| {
             let parsed = &record.parsed;
-            stated_id == Some(parsed.deployment_id.as_str())
-                && parsed.backup_key == copy.key
-                && parsed.backup == "uploaded"
+            stated_id == Some(parsed.deployment_id.as_str()) && parsed.backup_key == copy.key
         })
 }
 

@@ -7,6 +7,8 @@ use serde::Serialize;
 pub enum FindingKind {
     /// Its content or its metadata was changed.
     Edited,
+    /// S3 does not return it, or damaged.
+    Unreadable,
     /// Another object names it, and it does not exist.
     Missing,
     /// It does not belong to this key.
@@ -19,8 +21,6 @@ pub enum FindingKind {
     Unrecorded,
     /// It appeared long after the time that it states.
     Backdated,
-    /// The bucket does not return its content.
-    Unreadable,
 }
 
 /// Something that is wrong.

@@ -18,6 +18,7 @@ use crate::output::ignore_broken_pipe;
 use crate::output::sanitize::{count_noun, sanitize};
 use crate::s3::bulk_get;
 use crate::s3::listing::ListRequest;
+use crate::s3::object_failures::ObjectFailures;
 use crate::s3::store::{BucketTarget, ObjectStore};
 use crate::snapshot::READ_TIMEOUTS;
 use crate::system::clock::utc_now;
@@ -50,6 +51,7 @@ struct CompactSummary {
     customer_count: usize,
     already_archived: usize,
     skipped: Vec<String>,
+    failures: ObjectFailures,
 }
 
 impl CompactSummary {
@@ -61,6 +63,7 @@ impl CompactSummary {
         self.customer_count += usize::from(!result.files.is_empty());
         self.already_archived += result.already_archived;
         self.skipped.extend(result.skipped);
+        self.failures.merge(result.failures);
     }
 }
 
@@ -121,6 +124,7 @@ async fn compact_all(
         }
         summary.add_customer(result);
     }
+    std::mem::take(&mut summary.failures).confirm(&store).await?;
     Ok(())
 }
 

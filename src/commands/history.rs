@@ -15,8 +15,9 @@ use crate::history::versions::{ConfigHistory, version_md5};
 use crate::output::{self, OutputFormat, TableCell, TableStyle};
 use crate::record::format_rfc3339;
 use crate::s3::caller::user_name_from_arn;
+use crate::s3::object_failures::ObjectFailures;
 use crate::s3::store::ObjectStore;
-use crate::snapshot::{ConfigVersion, READ_TIMEOUTS, write_skipped};
+use crate::snapshot::{ConfigVersion, READ_TIMEOUTS, SkippedObject, write_skipped};
 use crate::system::env::{env_var, terminal_width};
 use crate::system::runtime::block_on;
 use clap::Args;
@@ -97,56 +98,129 @@ pub fn run_history(
     let skipped = block_on(async {
         let store = Arc::new(ObjectStore::open(&target, READ_TIMEOUTS).await?);
         let loaded = load_history(&store, &arguments.customer).await?;
-        let rows = build_rows(&store, &loaded.history, arguments.limit).await?;
+        let mut reader = VersionReader {
+            store: &store,
+            failures: ObjectFailures::default(),
+            skipped: loaded.skipped,
+        };
+        let rows = build_rows(&mut reader, &loaded.history, arguments.limit).await?;
+        reader.failures.confirm(&store).await?;
         written = write_rows(&rows, format, is_terminal, &mut BufWriter::new(output));
-        Ok::<_, Error>(loaded.skipped)
+        Ok::<_, Error>(reader.skipped)
     })??;
     write_skipped(&skipped, &mut messages)?;
     output::ignore_broken_pipe(written).context("cannot write the history to stdout")?;
     Ok(ExitCode::Ok)
 }
 
+/// Reads versions, and counts those that cannot be read.
+struct VersionReader<'a> {
+    store: &'a ObjectStore,
+    failures: ObjectFailures,
+    skipped: Vec<SkippedObject>,
+}
+
+/// What a version is compared with its neighbours by.
+enum VersionText {
+    Bytes(Vec<u8>),
+    TooLarge,
+    Unreadable,
+}
+
+impl VersionReader<'_> {
+    /// A version that cannot be read is listed all the same.
+    fn accept_text(
+        &mut self,
+        version: &ConfigVersion,
+        text: Result<VersionText, Error>,
+    ) -> Result<VersionText, Error> {
+        match text {
+            Ok(text) => {
+                self.failures.add_read();
+                Ok(text)
+            }
+            Err(error) => {
+                self.failures.add_failure(&version.key, &error)?;
+                // Such a version is named already.
+                if version.read_error.is_none() {
+                    self.skipped.push(SkippedObject::from_reason(error.message));
+                }
+                Ok(VersionText::Unreadable)
+            }
+        }
+    }
+
+    /// The id of the deployment that uploaded a version, as far as its metadata can be read.
+    async fn find_uploader_id(&mut self, version: &ConfigVersion) -> Result<String, Error> {
+        match get_uploader_id(self.store, version).await {
+            Ok(id) => Ok(id.unwrap_or_default()),
+            Err(error) => {
+                self.failures.add_failure(&version.key, &error)?;
+                Ok(String::new())
+            }
+        }
+    }
+}
+
 async fn build_rows<'a>(
-    store: &ObjectStore,
+    reader: &mut VersionReader<'_>,
     history: &'a ConfigHistory,
     limit: Option<usize>,
 ) -> Result<Vec<HistoryRow<'a>>, Error> {
     let versions = history.versions();
     let shown = limit.unwrap_or(versions.len()).min(versions.len());
     let compared = &versions[..versions.len().min(shown + 1)];
+    let store = reader.store;
     // In order, so that memory only has those that are compared or on their way.
-    let mut bodies = stream::iter(compared)
-        .map(|version| get_comparable_bytes(store, version))
+    let mut texts = stream::iter(compared)
+        .map(|version| get_comparable_text(store, version))
         .buffered(FETCH_CONCURRENCY);
 
     let mut rows = Vec::new();
-    let mut newer = bodies.next().await.transpose()?.flatten();
+    let mut newer = match texts.next().await {
+        Some(text) => reader.accept_text(&versions[0], text)?,
+        None => return Ok(rows),
+    };
     for index in 0..shown {
-        let older = bodies.next().await.transpose()?;
-        let change = match (&older, &newer) {
-            (None, _) => "first version".to_owned(),
-            (Some(Some(older)), Some(newer)) => summarize_changes(older, newer),
-            _ => "too large to compare".to_owned(),
+        let older = match texts.next().await {
+            Some(text) => Some(reader.accept_text(&versions[index + 1], text)?),
+            None => None,
         };
-        rows.push(build_row(store, history, index, change).await?);
-        newer = older.flatten();
+        let change = describe_change(older.as_ref(), &newer);
+        rows.push(build_row(reader, history, index, change).await?);
+        if let Some(older) = older {
+            newer = older;
+        }
     }
     Ok(rows)
 }
 
-async fn get_comparable_bytes(
+fn describe_change(older: Option<&VersionText>, newer: &VersionText) -> String {
+    let text = match (older, newer) {
+        (_, VersionText::Unreadable) => "cannot be read",
+        (None, _) => "first version",
+        (Some(VersionText::Unreadable), _) => "the version before cannot be read",
+        (Some(VersionText::Bytes(older)), VersionText::Bytes(newer)) => {
+            return summarize_changes(older, newer);
+        }
+        _ => "too large to compare",
+    };
+    text.to_owned()
+}
+
+async fn get_comparable_text(
     store: &ObjectStore,
     version: &ConfigVersion,
-) -> Result<Option<Vec<u8>>, Error> {
+) -> Result<VersionText, Error> {
     if version.size > MAX_COMPARED_BYTES {
-        return Ok(None);
+        return Ok(VersionText::TooLarge);
     }
     let bytes = get_version_bytes(store, version).await?;
-    Ok(Some(bytes))
+    Ok(VersionText::Bytes(bytes))
 }
 
 async fn build_row<'a>(
-    store: &ObjectStore,
+    reader: &mut VersionReader<'_>,
     history: &'a ConfigHistory,
     index: usize,
     change: String,
@@ -156,7 +230,7 @@ async fn build_row<'a>(
     // Without a record, the object's metadata may still name the deployment.
     let deployment_id = match first {
         Some(first) => first.parsed.deployment_id.clone(),
-        None => get_uploader_id(store, version).await?.unwrap_or_default(),
+        None => reader.find_uploader_id(version).await?,
     };
     let deployment = match first {
         Some(first) => Some(first),

@@ -12,6 +12,7 @@ use crate::coverage::evidence::{CustomerEvidence, SpooledEvidence};
 use crate::error::{Error, ErrorKind};
 use crate::keys::{self, ConfigKey, TerragruntKey};
 use crate::s3::listing::ObjectMeta;
+use crate::s3::object_failures::ObjectFailures;
 use crate::s3::store::ObjectStore;
 use crate::s3::versions::VersionListing;
 use crate::snapshot::{BucketSnapshot, ConfigVersion, SkippedObject, SnapshotPart};
@@ -28,6 +29,7 @@ pub struct CoverageEvidence {
     pub skipped: Vec<SkippedObject>,
     /// Whether noncurrent versions of states are included.
     pub version_listing: VersionListing,
+    failures: ObjectFailures,
 }
 
 /// A config whose metadata is fetched.
@@ -58,6 +60,7 @@ pub async fn collect_evidence(
     evidence.find_missing_configs(store).await?;
     evidence.read_config_metadata(store).await?;
     evidence.read_other_configs(store).await?;
+    std::mem::take(&mut evidence.failures).confirm(store).await?;
     evidence.skipped.sort_by_cached_key(ToString::to_string);
     Ok(evidence)
 }
@@ -76,7 +79,15 @@ impl CoverageEvidence {
             customers,
             skipped,
             version_listing,
+            failures: ObjectFailures::default(),
         }
+    }
+
+    /// A config whose metadata cannot be read is there all the same, and says nothing more.
+    fn skip_config(&mut self, config: &ConfigVersion, error: Error) -> Result<(), Error> {
+        self.failures.add_failure(&config.key, &error)?;
+        self.skipped.push(SkippedObject::from_reason(error.message));
+        Ok(())
     }
 
     /// Adds what this machine still has to upload to the bucket.
@@ -119,20 +130,23 @@ impl CoverageEvidence {
             .missing_config_keys()
             .into_iter()
             .map(|(segment, key)| async move {
-                let config = config_without_listing(&key);
-                let is_there = match &config {
-                    Some(config) => config.fetch_metadata(store).await?.is_some(),
-                    None => false,
-                };
-                Ok::<_, Error>((segment, config.filter(|_| is_there)))
+                let config = config_without_listing(&key)?;
+                let found = config.fetch_metadata(store).await;
+                Some((segment, config, found.map(|metadata| metadata.is_some())))
             });
         let mut lookups = stream::iter(lookups).buffer_unordered(HEAD_CONCURRENCY);
         while let Some(done) = lookups.next().await {
-            let (segment, config) = done?;
-            let (Some(config), Some(customer)) = (config, self.customers.get_mut(&segment)) else {
+            let Some((segment, config, found)) = done else {
                 continue;
             };
-            customer.add_config(config);
+            match found {
+                Ok(true) => self.failures.add_read(),
+                Ok(false) => continue,
+                Err(error) => self.skip_config(&config, error)?,
+            }
+            if let Some(customer) = self.customers.get_mut(&segment) {
+                customer.add_config(config);
+            }
         }
         Ok(())
     }
@@ -159,16 +173,25 @@ impl CoverageEvidence {
             .config_lookups()
             .into_iter()
             .map(|mut lookup| async move {
-                let is_there = if lookup.needs_md5 {
-                    lookup.config.load_md5(store).await?
+                let loaded = if lookup.needs_md5 {
+                    lookup.config.load_md5(store).await
                 } else {
-                    lookup.config.load_metadata(store).await?
+                    lookup.config.load_metadata(store).await
                 };
-                Ok::<_, Error>((lookup, is_there))
+                (lookup, loaded)
             });
         let mut lookups = stream::iter(lookups).buffer_unordered(HEAD_CONCURRENCY);
-        while let Some(done) = lookups.next().await {
-            let (lookup, is_there) = done?;
+        while let Some((lookup, loaded)) = lookups.next().await {
+            let is_there = match loaded {
+                Ok(is_there) => {
+                    self.failures.add_read();
+                    is_there
+                }
+                Err(error) => {
+                    self.skip_config(&lookup.config, error)?;
+                    continue;
+                }
+            };
             let Some(customer) = self.customers.get_mut(&lookup.segment) else {
                 continue;
             };
@@ -222,23 +245,21 @@ impl CoverageEvidence {
             }
         }
         let loads = others.into_iter().map(|(segment, mut config)| async move {
-            config.load_md5(store).await?;
-            Ok((segment, config.md5().map(str::to_owned)))
+            let loaded = config.load_md5(store).await;
+            (segment, config, loaded)
         });
         let mut loads = stream::iter(loads).buffer_unordered(HEAD_CONCURRENCY);
-        while let Some(done) = loads.next().await {
-            match done {
-                Ok((segment, Some(md5))) => {
-                    self.customers
-                        .entry(segment)
-                        .or_default()
-                        .other_md5s
-                        .insert(md5);
-                }
-                Ok((_, None)) => {}
+        while let Some((segment, config, loaded)) = loads.next().await {
+            match loaded {
+                Ok(_) => {}
                 // A profile may be allowed to list versions, and not to read them.
-                Err(error) if is_denied(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) if is_denied(&error) => continue,
+                Err(error) => self.skip_config(&config, error)?,
+            }
+            let customer = self.customers.entry(segment).or_default();
+            match config.md5() {
+                Some(md5) => drop(customer.other_md5s.insert(md5.to_owned())),
+                None => customer.has_unread_config = true,
             }
         }
         Ok(())

@@ -31,6 +31,8 @@ pub struct CustomerEvidence {
     pub other_configs: Vec<ConfigVersion>,
     /// The MD5s of `other_configs`, as far as they were needed.
     pub other_md5s: BTreeSet<String>,
+    /// Whether one of `other_configs` was needed and cannot be read.
+    pub has_unread_config: bool,
     pub seals: Vec<ChainSeal>,
     /// What this machine has not uploaded yet.
     pub spooled: Vec<SpooledEvidence>,
@@ -237,7 +239,8 @@ impl CustomerEvidence {
                 return true;
             }
         }
-        self.other_md5s.contains(md5) || self.spooled_configs().any(|(_, it)| it == md5)
+        let is_found = self.has_unread_config || self.other_md5s.contains(md5);
+        is_found || self.spooled_configs().any(|(_, it)| it == md5)
     }
 }
 

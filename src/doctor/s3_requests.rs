@@ -18,6 +18,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::error::Error;
 use crate::s3::client::SdkSession;
 use crate::s3::error::from_credentials_error;
+use crate::s3::list_answer::EntryCounter;
+use crate::s3::listing::{ListRequest, parse_list_page};
 use crate::s3::store::{ObjectStore, PutCondition, PutOutcome, unexpected_s3_response};
 use crate::system::clock::utc_now;
 
@@ -100,6 +102,11 @@ impl ObjectStore {
     /// Lists one key below a prefix, if the bucket belongs to the account `owner`.
     pub(crate) async fn probe_list(&self, prefix: &str, owner: Option<String>) -> ListProbe {
         let interceptor = DateInterceptor::default();
+        let counter = EntryCounter::default();
+        let request = ListRequest {
+            prefix: prefix.to_owned(),
+            ..ListRequest::default()
+        };
         let action = format!("list `{}`", self.object_uri(prefix));
         let answer = self.send_request(&action, "s3:ListBucket", |s3| {
             s3.list_objects_v2()
@@ -109,10 +116,16 @@ impl ObjectStore {
                 .set_expected_bucket_owner(owner.clone())
                 .customize()
                 .interceptor(interceptor.clone())
+                .interceptor(counter.clone())
                 .send()
         });
         let result = match answer.await {
-            Ok(list) if list.name.is_some() => Ok(()),
+            Ok(list) if list.name.is_some() => {
+                let counts = counter.counts();
+                let page = counts.and_then(|counts| parse_list_page(list, counts, &request));
+                page.map(drop)
+                    .map_err(|cause| self.listing_error(prefix, &cause))
+            }
             // A captive portal answers 200 to every request.
             Ok(_) => Err(unexpected_s3_response(&action)),
             Err(error) => Err(error),

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::error::{Error, ErrorKind};
 use crate::history::integrity::{StatedDigests, verify_digests};
 use crate::history::versions::ConfigHistory;
 use crate::keys;
+use crate::s3::object_failures::ObjectFailures;
 use crate::s3::store::ObjectStore;
 use crate::snapshot::{
     BucketSnapshot, ConfigContent, ConfigMetadata, ConfigVersion, SkippedObject, SnapshotPart,
@@ -49,11 +50,20 @@ pub async fn load_history(
     let found = snapshot.customers.remove(&segment).unwrap_or_default();
 
     let mut versions = found.config_copies;
-    for config in found.current_configs {
-        if let Some(version) = load_without_copy(store, config, &versions).await? {
-            versions.push(version);
-        }
+    let mut failures = ObjectFailures::default();
+    if found.records.iter().any(|record| record.sha256.is_some()) {
+        failures.add_read();
     }
+    for config in found.current_configs {
+        let key = config.key.clone();
+        let (version, error) = load_without_copy(store, config, &versions).await;
+        if let Some(error) = error {
+            failures.add_failure(&key, &error)?;
+            skipped.push(SkippedObject::from_reason(error.message));
+        }
+        versions.extend(version);
+    }
+    failures.confirm(store).await?;
     let noncurrent = found.noncurrent_configs;
     skipped.extend(add_noncurrent_versions(store, noncurrent, &mut versions).await?);
     if versions.is_empty() {
@@ -75,63 +85,85 @@ fn no_version_error(store: &ObjectStore, customer: &str) -> Error {
     Error::new(ErrorKind::Input, message, hint)
 }
 
-/// Adds the noncurrent versions that have no copy. Returns those that cannot be read.
+/// Adds the noncurrent versions that have no copy. Returns those that cannot be read, which are
+/// added as well: an older version must not pass for one of them.
 async fn add_noncurrent_versions(
     store: &ObjectStore,
     noncurrent: Vec<ConfigVersion>,
     versions: &mut Vec<ConfigVersion>,
 ) -> Result<Vec<SkippedObject>, Error> {
-    let mut skipped = Vec::new();
     let known = versions.clone();
     let mut loads = Vec::new();
     for config in noncurrent {
-        loads.push(load_without_copy(store, config, &known));
+        let key = config.versioned_key();
+        let load = load_without_copy(store, config, &known);
+        loads.push(load.map(|loaded| (key, loaded)));
     }
     let mut loads = stream::iter(loads).buffered(NONCURRENT_CONCURRENCY);
 
-    while let Some(loaded) = loads.next().await {
-        match loaded {
-            Ok(Some(version)) => {
-                // A retried upload writes the same version twice.
-                if !has_same_version(versions, &version) {
-                    versions.push(version);
-                }
+    let mut skipped = Vec::new();
+    let mut denied = Vec::new();
+    let mut failures = ObjectFailures::default();
+    while let Some((key, (version, error))) = loads.next().await {
+        match error {
+            None => failures.add_read(),
+            Some(error) if error.kind == ErrorKind::Denied => {
+                denied.extend(version.map(|version| (version, error)));
+                continue;
             }
-            Ok(None) => {}
-            // The version is in cold storage, or too large.
-            Err(error) if error.code == "InvalidObjectState" || error.is_object_error() => {
+            Some(error) => {
+                failures.add_failure(&key, &error)?;
                 skipped.push(SkippedObject::from_reason(error.message));
             }
-            // A profile may be allowed to list versions, and not to read them.
-            Err(error) if error.kind == ErrorKind::Denied => break,
-            Err(error) => return Err(error),
+        }
+        // A retried upload writes the same version twice.
+        let version = version.filter(|it| it.md5().is_none() || !has_same_version(versions, it));
+        versions.extend(version);
+    }
+    // A profile may be allowed to list versions, and not to read them.
+    if failures.has_read() {
+        for (version, error) in denied {
+            skipped.push(SkippedObject::from_reason(error.message));
+            versions.push(version);
         }
     }
+    failures.confirm(store).await?;
     Ok(skipped)
 }
 
 /// Loads `config.yaml` or a noncurrent version of it, unless one of the `known` versions is a copy.
+/// With an error, the version has what is known of it.
 ///
 /// The legacy module kept no copies, and a copy may have been deleted.
 async fn load_without_copy(
     store: &ObjectStore,
     mut config: ConfigVersion,
     known: &[ConfigVersion],
-) -> Result<Option<ConfigVersion>, Error> {
-    let Some(metadata) = config.fetch_metadata(store).await? else {
-        return Ok(None);
+) -> (Option<ConfigVersion>, Option<Error>) {
+    let mut load = async || {
+        let Some(metadata) = config.fetch_metadata(store).await? else {
+            return Ok(false);
+        };
+        if has_copy(known, &metadata) {
+            return Ok(false);
+        }
+        config.size = metadata.size;
+        config.metadata = Some(metadata);
+        config.content = config.fetch_content(store).await?;
+        if let Some(content) = &config.content {
+            config.size = content.size;
+        }
+        Ok(config.content.is_some())
     };
-    if has_copy(known, &metadata) {
-        return Ok(None);
+    let loaded: Result<bool, Error> = load().await;
+    match loaded {
+        Ok(true) => (Some(config), None),
+        Ok(false) => (None, None),
+        Err(error) => {
+            config.read_error = Some(error.message.clone());
+            (Some(config), Some(error))
+        }
     }
-    let Some(bytes) = config.fetch_bytes(store).await? else {
-        return Ok(None);
-    };
-    let content = ConfigContent::from_bytes(&bytes);
-    config.size = content.size;
-    config.metadata = Some(metadata);
-    config.content = Some(content);
-    Ok(Some(config))
 }
 
 fn has_copy(known: &[ConfigVersion], metadata: &ConfigMetadata) -> bool {
@@ -155,7 +187,7 @@ pub async fn get_version_bytes(
     store: &ObjectStore,
     version: &ConfigVersion,
 ) -> Result<Vec<u8>, Error> {
-    if let Some(bytes) = version.fetch_bytes(store).await? {
+    if let Some(bytes) = version.fetch_listed_bytes(store).await? {
         return Ok(bytes);
     }
     let uri = store.object_uri(&version.versioned_key());

@@ -266,7 +266,9 @@ fn match_versions(versions: &[ConfigVersion], deployments: &[StoredRecord]) -> V
     let mut by_md5: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut by_key: HashMap<&str, usize> = HashMap::new();
     for (index, version) in versions.iter().enumerate() {
-        by_md5.entry(version_md5(version)).or_default().push(index);
+        if let Some(md5) = version.md5() {
+            by_md5.entry(md5).or_default().push(index);
+        }
         if version.version_id.is_none() {
             by_key.insert(&version.key, index);
         }
@@ -291,7 +293,7 @@ fn match_versions(versions: &[ConfigVersion], deployments: &[StoredRecord]) -> V
     matches
 }
 
-/// The MD5, which each version of a history has.
+/// The MD5; empty if the version cannot be read and its metadata does not say it.
 #[must_use]
 pub fn version_md5(version: &ConfigVersion) -> &str {
     version.md5().unwrap_or_default()

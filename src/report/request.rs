@@ -189,8 +189,17 @@ impl ReportRequest {
             listings.extend(plan.listings);
         }
 
-        let store = Arc::clone(store);
-        let fetched = bulk_get::list_and_fetch(store, listings, MAX_RECORD_BYTES, collector).await;
+        let listed = Arc::clone(store);
+        let fetched = bulk_get::list_and_fetch(listed, listings, MAX_RECORD_BYTES, collector).await;
+        let fetched = match fetched {
+            Ok(mut failures) => {
+                if collector.has_cached_records() {
+                    failures.add_read();
+                }
+                failures.confirm(store).await
+            }
+            Err(error) => Err(error),
+        };
         // After an error, too: the next run need not fetch again what came before the error.
         let complete_at = fetched.is_ok().then_some(self.now);
         collector.close_cache(complete_at, &partly_listed);

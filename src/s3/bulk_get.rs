@@ -3,14 +3,16 @@
 //!
 //! Must not know what keys and bytes mean: an [`ObjectSink`] decides what to fetch.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinSet};
 
 use crate::error::{Error, ErrorKind};
 use crate::s3::concurrency_limit::{AimdLimit, MAX_CONCURRENT_REQUESTS};
+use crate::s3::list_cursor::ListCursor;
 use crate::s3::listing::{ListPage, ListRequest, ObjectMeta};
+use crate::s3::object_failures::ObjectFailures;
 use crate::s3::retry::RetryState;
 use crate::s3::store::ObjectStore;
 use crate::system::open_files::available_connections;
@@ -31,21 +33,24 @@ pub trait ObjectSink {
         page: ListPage,
     ) -> Result<Vec<ObjectMeta>, Error>;
 
-    /// Receives the bytes of an object, `None` if it was deleted, or an error that concerns
-    /// this object only.
+    /// Receives the bytes of an object, `None` if it was deleted, or an error that may concern
+    /// this object only. `object` is as S3 lists it now.
     fn accept_object(&mut self, object: &ObjectMeta, body: Result<Option<Vec<u8>>, Error>);
 }
 
 /// Lists all of `requests` and fetches what `sink` asks for, each object up to `max_bytes`.
 ///
+/// The caller must confirm the failures that it returns: the sink has got their errors.
+///
 /// # Errors
-/// A request failed after all retries, or the sink returned an error.
-pub async fn list_and_fetch(
+/// A listing failed after all retries or is not complete, a request failed for a reason that
+/// concerns all objects, or the sink returned an error.
+pub(crate) async fn list_and_fetch(
     store: Arc<ObjectStore>,
     requests: Vec<ListRequest>,
     max_bytes: u64,
     sink: &mut impl ObjectSink,
-) -> Result<(), Error> {
+) -> Result<ObjectFailures, Error> {
     let mut fetcher = BulkFetcher::new(store, requests, max_bytes);
     loop {
         fetcher.start_lists();
@@ -59,7 +64,7 @@ pub async fn list_and_fetch(
                 let (get, body) = join_result(finished)?;
                 fetcher.finish_get(get, body, sink)?;
             }
-            else => return Ok(()),
+            else => return Ok(fetcher.failures),
         }
     }
 }
@@ -67,48 +72,69 @@ pub async fn list_and_fetch(
 /// The folders below a prefix.
 ///
 /// # Errors
-/// A request failed after all retries.
+/// A request failed after all retries, or the listing is not complete.
 pub async fn list_folders(
     store: &Arc<ObjectStore>,
     request: &ListRequest,
 ) -> Result<Vec<String>, Error> {
-    let mut folders = Vec::new();
+    let mut folders = BTreeSet::new();
     let mut cursor = ListCursor::start(request.clone());
     loop {
         let (previous, page) = fetch_list_page(Arc::clone(store), cursor).await;
         cursor = previous;
-        match page {
-            Ok(page) => {
-                folders.extend(page.folders);
-                if page.next_token.is_none() {
-                    return Ok(folders);
-                }
-                cursor.token = page.next_token;
-                cursor.retry = RetryState::default();
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                cursor.retry.record_failure(error)?;
+                continue;
             }
-            Err(error) => cursor.retry.record_failure(error)?,
+        };
+        let has_more = advance_cursor(store, &mut cursor, &page)?;
+        // A server that does not know delimiters lists the keys.
+        let keys = page.objects.iter();
+        folders.extend(keys.filter_map(|object| folder_of_key(request, &object.key)));
+        folders.extend(page.folders);
+        if !has_more {
+            return Ok(folders.into_iter().collect());
         }
     }
 }
 
-/// A listing and how far it has come.
-#[derive(Debug, Clone)]
-struct ListCursor {
-    request: ListRequest,
-    last_key: String,
-    token: Option<String>,
-    retry: RetryState,
-}
-
-impl ListCursor {
-    fn start(request: ListRequest) -> Self {
-        Self {
-            last_key: request.start_after.clone(),
-            request,
-            token: None,
-            retry: RetryState::default(),
+/// The keys of the first pages.
+///
+/// # Errors
+/// A request failed, or the listing is not complete.
+pub async fn list_first_keys(
+    store: &ObjectStore,
+    request: &ListRequest,
+    max_pages: usize,
+) -> Result<Vec<String>, Error> {
+    let mut keys = Vec::new();
+    let mut cursor = ListCursor::start(request.clone());
+    for _ in 0..max_pages {
+        let page = store.list_page(request, cursor.token.as_deref()).await?;
+        let has_more = advance_cursor(store, &mut cursor, &page)?;
+        keys.extend(page.objects.into_iter().map(|object| object.key));
+        if !has_more {
+            break;
         }
     }
+    Ok(keys)
+}
+
+fn folder_of_key(request: &ListRequest, key: &str) -> Option<String> {
+    let below = key.strip_prefix(&request.prefix)?;
+    let (name, _) = below.split_once(request.delimiter)?;
+    Some(format!("{}{name}{}", request.prefix, request.delimiter))
+}
+
+fn advance_cursor(
+    store: &ObjectStore,
+    cursor: &mut ListCursor,
+    page: &ListPage,
+) -> Result<bool, Error> {
+    let has_more = cursor.advance(page);
+    has_more.map_err(|cause| store.listing_error(&cursor.request.prefix, &cause))
 }
 
 #[derive(Debug)]
@@ -116,10 +142,20 @@ struct PendingGet {
     object: ObjectMeta,
     request_number: u64,
     retry: RetryState,
+    /// Whether S3 was asked again for what it lists, because the object was another one.
+    is_listed_again: bool,
+}
+
+/// What became of a listed object.
+enum FetchedObject {
+    Body(Vec<u8>),
+    Deleted,
+    /// It was overwritten since it was listed.
+    Overwritten(ObjectMeta),
 }
 
 type FinishedList = (ListCursor, Result<ListPage, Error>);
-type FinishedGet = (PendingGet, Result<Option<Vec<u8>>, Error>);
+type FinishedGet = (PendingGet, Result<FetchedObject, Error>);
 
 /// What is still to be listed and fetched, and what is in flight.
 #[derive(Debug)]
@@ -132,6 +168,7 @@ struct BulkFetcher {
     in_flight_bytes: u64,
     lists: JoinSet<FinishedList>,
     gets: JoinSet<FinishedGet>,
+    failures: ObjectFailures,
 }
 
 impl BulkFetcher {
@@ -146,6 +183,7 @@ impl BulkFetcher {
             in_flight_bytes: 0,
             lists: JoinSet::new(),
             gets: JoinSet::new(),
+            failures: ObjectFailures::default(),
         }
     }
 
@@ -170,6 +208,7 @@ impl BulkFetcher {
                 object,
                 request_number: self.limit.register_request(),
                 retry: RetryState::default(),
+                is_listed_again: false,
             };
             self.spawn_get(get);
         }
@@ -190,17 +229,11 @@ impl BulkFetcher {
             }
         };
 
-        let next_token = page.next_token.clone();
-        let last_key = page.objects.last().map(|object| object.key.clone());
-        let wanted = sink.accept_page(&cursor.request, &cursor.last_key, page)?;
+        let previous_key = cursor.last_key.clone();
+        let has_more = advance_cursor(&self.store, &mut cursor, &page)?;
+        let wanted = sink.accept_page(&cursor.request, &previous_key, page)?;
         self.queue.extend(wanted);
-
-        if next_token.is_some() {
-            cursor.token = next_token;
-            cursor.retry = RetryState::default();
-            if let Some(last_key) = last_key {
-                cursor.last_key = last_key;
-            }
+        if has_more {
             self.cursors.push_front(cursor);
         }
         Ok(())
@@ -209,23 +242,51 @@ impl BulkFetcher {
     fn finish_get(
         &mut self,
         mut get: PendingGet,
-        body: Result<Option<Vec<u8>>, Error>,
+        fetched: Result<FetchedObject, Error>,
         sink: &mut impl ObjectSink,
     ) -> Result<(), Error> {
-        match body {
-            Err(error) if !error.is_object_error() => {
-                self.limit.record_overload(get.request_number);
-                get.retry.record_failure(error)?;
+        match fetched {
+            Ok(FetchedObject::Overwritten(object)) => {
+                self.limit.record_answer();
+                self.in_flight_bytes += object.size;
+                self.in_flight_bytes -= get.object.size;
+                get.object = object;
+                get.is_listed_again = true;
                 get.request_number = self.limit.register_request();
                 self.spawn_get(get);
             }
-            body => {
-                self.limit.record_answer();
-                self.in_flight_bytes -= get.object.size;
-                sink.accept_object(&get.object, body);
+            Ok(FetchedObject::Body(body)) => {
+                self.failures.add_read();
+                self.end_get(&get, Ok(Some(body)), sink);
+            }
+            Ok(FetchedObject::Deleted) => self.end_get(&get, Ok(None), sink),
+            Err(error) if error.is_retryable() => {
+                self.limit.record_overload(get.request_number);
+                if let Err(error) = get.retry.record_failure(error) {
+                    self.failures.add_failure(&get.object.key, &error)?;
+                    self.end_get(&get, Err(error), sink);
+                    return Ok(());
+                }
+                get.request_number = self.limit.register_request();
+                self.spawn_get(get);
+            }
+            Err(error) => {
+                self.failures.add_failure(&get.object.key, &error)?;
+                self.end_get(&get, Err(error), sink);
             }
         }
         Ok(())
+    }
+
+    fn end_get(
+        &mut self,
+        get: &PendingGet,
+        body: Result<Option<Vec<u8>>, Error>,
+        sink: &mut impl ObjectSink,
+    ) {
+        self.limit.record_answer();
+        self.in_flight_bytes -= get.object.size;
+        sink.accept_object(&get.object, body);
     }
 
     fn spawn_list(&mut self, cursor: ListCursor) {
@@ -248,8 +309,54 @@ async fn fetch_list_page(store: Arc<ObjectStore>, cursor: ListCursor) -> Finishe
 
 async fn fetch_object(store: Arc<ObjectStore>, get: PendingGet, max_bytes: u64) -> FinishedGet {
     get.retry.wait().await;
-    let body = store.get_small_object(&get.object.key, max_bytes).await;
-    (get, body)
+    let fetched = fetch_listed_object(&store, &get, max_bytes).await;
+    (get, fetched)
+}
+
+/// Fetches an object, and asks S3 again for what it lists if the object is another one.
+async fn fetch_listed_object(
+    store: &ObjectStore,
+    get: &PendingGet,
+    max_bytes: u64,
+) -> Result<FetchedObject, Error> {
+    let object = &get.object;
+    // The listed size bounds the memory that all bodies together take.
+    let limit = object.size.min(max_bytes);
+    let contradiction = match store.get_small_object(&object.key, limit).await {
+        Ok(Some(body)) if body.len() as u64 == object.size => return Ok(FetchedObject::Body(body)),
+        Ok(Some(body)) => format!("it has {} bytes, and S3 lists {}", body.len(), object.size),
+        Ok(None) => "S3 lists it, and answers that it does not exist".to_owned(),
+        Err(error) if is_too_large(&error) => {
+            format!("it has more than the {} bytes that S3 lists", object.size)
+        }
+        Err(error) => return Err(error),
+    };
+
+    let now = match find_listed_object(store, &object.key).await {
+        Ok(Some(now)) => now,
+        Ok(None) => return Ok(FetchedObject::Deleted),
+        Err(error) if error.kind == ErrorKind::Denied => object.clone(),
+        Err(error) => return Err(error),
+    };
+    if now != *object && !get.is_listed_again {
+        return Ok(FetchedObject::Overwritten(now));
+    }
+    let message = format!("cannot get `{}`: {contradiction}", store.object_uri(&object.key));
+    Err(Error::new(ErrorKind::Service, message, ""))
+}
+
+fn is_too_large(error: &Error) -> bool {
+    error.kind == ErrorKind::Service && error.status.is_none()
+}
+
+async fn find_listed_object(store: &ObjectStore, key: &str) -> Result<Option<ObjectMeta>, Error> {
+    let request = ListRequest {
+        prefix: key.to_owned(),
+        ..ListRequest::default()
+    };
+    let page = store.list_page(&request, None).await?;
+    let mut objects = page.objects.into_iter();
+    Ok(objects.find(|object| object.key == key))
 }
 
 fn join_result<T>(finished: Result<T, JoinError>) -> Result<T, Error> {

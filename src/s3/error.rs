@@ -158,7 +158,9 @@ where
         }
         SdkError::ResponseError(response) => {
             let status = response.raw().status().as_u16();
-            let cause = format!("HTTP {status}, but the answer is not from S3");
+            // The body breaks off, or is longer than any answer of S3 (http_connector.rs).
+            let cause = root_cause(error);
+            let cause = format!("HTTP {status}, but the answer cannot be read: {cause}");
             let mut error = context.unexpected_response(&cause);
             error.status = Some(status);
             error
@@ -234,7 +236,7 @@ pub(super) fn describe_answer(status: u16, code: &str, sentence: &str) -> String
 }
 
 /// A sentence of a server, without a full stop and of a limited length.
-pub(super) fn shorten_sentence(sentence: &str) -> String {
+pub(crate) fn shorten_sentence(sentence: &str) -> String {
     let line = to_single_line(sentence);
     let line = line.trim().trim_end_matches('.');
     match line.char_indices().nth(MAX_SENTENCE_CHARS) {
@@ -343,7 +345,7 @@ pub(super) fn error_chain<'a>(
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
     match error_chain(error).last() {
         Some(cause) => redact_message(&to_single_line(&cause.to_string())),
         None => String::new(),

@@ -22,6 +22,7 @@ use aws_smithy_types::body::SdkBody;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::s3::client::SdkSession;
+use crate::s3::get::{BodyError, read_body};
 use crate::s3::http_connector::RoutingConnector;
 use crate::system::clock::system_time;
 
@@ -99,21 +100,12 @@ impl FastGetClient {
         // A captive portal answers 200 to every request, but without an ETag.
         let is_object = status == 200 && answer.headers().get("etag").is_some();
 
-        let mut stream = ByteStream::new(answer.into_body());
         let mut body = Vec::new();
-        loop {
-            match tokio::time::timeout(RESPONSE_TIMEOUT, stream.next()).await {
-                Ok(Some(Ok(chunk))) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Ok(Some(Err(_))) | Err(_) => return FastGetOutcome::RetryWithSdk,
-            }
-            if body.len() as u64 > max_bytes {
-                return if is_object {
-                    FastGetOutcome::TooLarge
-                } else {
-                    FastGetOutcome::RetryWithSdk
-                };
-            }
+        let add = |part: &[u8]| body.extend_from_slice(part);
+        match read_body(ByteStream::new(answer.into_body()), max_bytes, add).await {
+            Ok(()) => {}
+            Err(BodyError::TooLarge) if is_object => return FastGetOutcome::TooLarge,
+            Err(_) => return FastGetOutcome::RetryWithSdk,
         }
 
         match status {

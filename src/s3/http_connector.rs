@@ -28,10 +28,13 @@ use crate::s3::name_lookup::SystemNameLookup;
 use crate::s3::proxy::{ProxyRoute, ProxySettings, RouteError};
 use crate::system::pipes::read_file_start;
 
-/// No answer but an object is longer: a page of a list has 1,000 keys of up to 3 kB.
-const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// A bundle with all certificates of the web has 200 kB.
 const MAX_BUNDLE_BYTES: u64 = 16 << 20;
+
+/// The longest answer that is read as a whole: several times a listing of 1,000 of the longest keys.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// What the SDK adds to the address of an object.
+const OBJECT_QUERY: &str = "x-id=GetObject";
 
 /// Trusts the system's certificates and those of the PEM file `ca_bundle`.
 ///
@@ -146,14 +149,11 @@ impl RoutingConnector {
 
 impl HttpConnector for RoutingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let is_object = request.uri().contains(OBJECT_QUERY);
         match self.find_connector(request.uri()) {
             Ok(connector) => {
-                let is_download = is_download(&request);
                 let answer = connector.call(request);
-                HttpConnectorFuture::new(async move {
-                    let answer = answer.await?;
-                    Ok(limit_answer(answer, is_download))
-                })
+                HttpConnectorFuture::new(async move { Ok(limit_answer(answer.await?, is_object)) })
             }
             // Not an I/O error, so the SDK does not retry.
             Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
@@ -161,14 +161,10 @@ impl HttpConnector for RoutingConnector {
     }
 }
 
-/// Whether the answer is an object, whose reader counts its bytes.
-fn is_download(request: &HttpRequest) -> bool {
-    request.method() == "GET" && request.uri().contains("x-id=GetObject")
-}
-
-/// The SDK holds a whole answer in memory, also the endless one of a broken server.
-fn limit_answer(answer: HttpResponse, is_download: bool) -> HttpResponse {
-    if is_download && answer.status().is_success() {
+/// Limits an answer that the SDK reads as a whole. The readers of objects (`get.rs`) have limits of
+/// their own.
+fn limit_answer(answer: HttpResponse, is_object: bool) -> HttpResponse {
+    if is_object && answer.status().is_success() {
         return answer;
     }
     answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER_BYTES)))

@@ -8,6 +8,8 @@ use aws_sdk_s3::primitives::DateTime as SmithyTime;
 use aws_sdk_s3::types::{EncodingType, Object, ObjectVersion};
 use chrono::{DateTime, Utc};
 
+use crate::s3::list_answer::{EntryCounts, ListAnswerError};
+
 /// One object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
@@ -38,6 +40,15 @@ pub struct ListPage {
     pub next_token: Option<String>,
 }
 
+impl ListPage {
+    /// The last key or folder: the page has all up to it.
+    #[must_use]
+    pub fn last_key(&self) -> Option<&str> {
+        let object = self.objects.last().map(|object| object.key.as_str());
+        object.max(self.folders.last().map(String::as_str))
+    }
+}
+
 /// A version of an object that was overwritten or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoncurrentVersion {
@@ -50,12 +61,15 @@ pub struct NoncurrentVersion {
 pub struct NoncurrentVersionPage {
     /// In the order of their keys, and of each key the newest first.
     pub versions: Vec<NoncurrentVersion>,
+    /// All that the page lists, also current versions.
+    pub(super) entries: Vec<VersionMarker>,
+    pub(super) delete_marker_count: usize,
     /// `None` on the last page.
     pub next_marker: Option<VersionMarker>,
 }
 
 /// The next page of versions starts behind this version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VersionMarker {
     pub key: String,
     pub version_id: String,
@@ -70,76 +84,186 @@ pub fn versioned_key(key: &str, version: Option<&str>) -> String {
     }
 }
 
-#[must_use]
-pub fn parse_list_page(answer: ListObjectsV2Output) -> ListPage {
+/// Parses the answer to `request`, whose XML has these `counts`.
+pub(crate) fn parse_list_page(
+    answer: ListObjectsV2Output,
+    counts: EntryCounts,
+    request: &ListRequest,
+) -> Result<ListPage, ListAnswerError> {
     let decoder = KeyDecoder::new(answer.encoding_type.as_ref());
+    if let Some(prefix) = &answer.prefix {
+        check_stated_prefix(prefix, decoder, &request.prefix)?;
+    }
+    let contents = answer.contents.unwrap_or_default();
+    let common_prefixes = answer.common_prefixes.unwrap_or_default();
+    check_count(counts.objects, contents.len())?;
+    check_count(counts.folders, common_prefixes.len())?;
+    check_key_count(answer.key_count, counts)?;
 
     let mut objects = Vec::new();
-    for object in answer.contents.unwrap_or_default() {
-        objects.extend(parse_object(object, decoder));
+    for object in contents {
+        objects.push(parse_object(object, decoder)?);
     }
-
     let mut folders = Vec::new();
-    for folder in answer.common_prefixes.unwrap_or_default() {
-        if let Some(prefix) = folder.prefix {
-            folders.push(decoder.decode(prefix));
-        }
+    for folder in common_prefixes {
+        let folder = folder.prefix.ok_or(ListAnswerError::NoKey)?;
+        folders.push(decoder.decode(folder));
     }
+    // Some servers sort by other rules than S3, which sorts by bytes.
+    objects.sort_by(|a, b| a.key.cmp(&b.key));
+    folders.sort();
+    folders.dedup();
+    check_keys(objects.iter().map(|object| &object.key), &request.prefix)?;
+    check_keys(folders.iter(), &request.prefix)?;
 
-    let is_truncated = answer.is_truncated == Some(true);
-    let next_token = answer.next_continuation_token.filter(|_| is_truncated);
-    ListPage {
+    // A server may leave out whether the page is the last one, or name a token on the last one.
+    let next_token = answer.next_continuation_token;
+    let next_token = next_token.filter(|token| !token.is_empty());
+    let next_token = match answer.is_truncated {
+        Some(true) if next_token.is_none() => return Err(ListAnswerError::NoToken),
+        Some(false) => None,
+        _ => next_token,
+    };
+    Ok(ListPage {
         objects,
         folders,
         next_token,
+    })
+}
+
+/// Compares what the XML has with what the SDK has read of it.
+fn check_count(listed: usize, read: usize) -> Result<(), ListAnswerError> {
+    if listed == read {
+        Ok(())
+    } else {
+        Err(ListAnswerError::Unreadable { listed, read })
     }
 }
 
-#[must_use]
-pub fn parse_version_page(answer: ListObjectVersionsOutput) -> NoncurrentVersionPage {
+/// `KeyCount` is optional, and some servers do not count folders.
+fn check_key_count(stated: Option<i32>, counts: EntryCounts) -> Result<(), ListAnswerError> {
+    let Some(stated) = stated else {
+        return Ok(());
+    };
+    let listed = counts.objects + counts.folders;
+    let fits = |count: usize| usize::try_from(stated) == Ok(count);
+    if fits(listed) || fits(counts.objects) {
+        return Ok(());
+    }
+    let stated = i64::from(stated);
+    Err(ListAnswerError::KeyCount { stated, listed })
+}
+
+/// An answer to another request, as of a proxy that mixes them up, can be empty.
+fn check_stated_prefix(
+    stated: &str,
+    decoder: KeyDecoder,
+    asked: &str,
+) -> Result<(), ListAnswerError> {
+    let is_same = |prefix: &str| prefix.trim_matches('/') == asked.trim_matches('/');
+    // Some servers encode keys, but not the prefix.
+    if is_same(stated) || is_same(&decoder.decode(stated.to_owned())) {
+        Ok(())
+    } else {
+        Err(ListAnswerError::OtherPrefix(stated.to_owned()))
+    }
+}
+
+/// Checks that sorted keys are below the prefix, each once.
+fn check_keys<'a>(
+    keys: impl Iterator<Item = &'a String>,
+    prefix: &str,
+) -> Result<(), ListAnswerError> {
+    let mut previous: Option<&String> = None;
+    for key in keys {
+        if !key.starts_with(prefix) {
+            return Err(ListAnswerError::ForeignKey(key.clone()));
+        }
+        if previous == Some(key) {
+            return Err(ListAnswerError::RepeatedKey(key.clone()));
+        }
+        previous = Some(key);
+    }
+    Ok(())
+}
+
+/// Parses the answer to a request for the versions below `prefix`.
+pub(crate) fn parse_version_page(
+    answer: ListObjectVersionsOutput,
+    counts: EntryCounts,
+    prefix: &str,
+) -> Result<NoncurrentVersionPage, ListAnswerError> {
     let decoder = KeyDecoder::new(answer.encoding_type.as_ref());
+    if let Some(stated) = &answer.prefix {
+        check_stated_prefix(stated, decoder, prefix)?;
+    }
+    let listed = answer.versions.unwrap_or_default();
+    check_count(counts.versions, listed.len())?;
+    let delete_marker_count = answer.delete_markers.unwrap_or_default().len();
+    check_count(counts.delete_markers, delete_marker_count)?;
 
     let mut versions = Vec::new();
-    for version in answer.versions.unwrap_or_default() {
-        if version.is_latest == Some(false) {
-            versions.extend(parse_noncurrent_version(version, decoder));
+    let mut entries = Vec::new();
+    for version in listed {
+        let is_noncurrent = version.is_latest == Some(false);
+        let version = parse_version(version, decoder)?;
+        if !version.object.key.starts_with(prefix) {
+            return Err(ListAnswerError::ForeignKey(version.object.key));
         }
+        entries.push(VersionMarker {
+            key: version.object.key.clone(),
+            version_id: version.version_id.clone(),
+        });
+        if !is_noncurrent {
+            continue;
+        }
+        if version.version_id.is_empty() {
+            return Err(ListAnswerError::NoKey);
+        }
+        versions.push(version);
     }
 
-    let next_marker = match answer.next_key_marker {
-        Some(key) if answer.is_truncated == Some(true) => Some(VersionMarker {
+    let next_key = answer.next_key_marker.filter(|key| !key.is_empty());
+    let next_marker = match (answer.is_truncated, next_key) {
+        (Some(true), None) => return Err(ListAnswerError::NoToken),
+        (Some(false), _) | (None, None) => None,
+        (_, Some(key)) => Some(VersionMarker {
             key: decoder.decode(key),
             version_id: answer.next_version_id_marker.unwrap_or_default(),
         }),
-        _ => None,
     };
-    NoncurrentVersionPage {
+    Ok(NoncurrentVersionPage {
         versions,
+        entries,
+        delete_marker_count,
         next_marker,
-    }
+    })
 }
 
-fn parse_object(object: Object, decoder: KeyDecoder) -> Option<ObjectMeta> {
-    Some(ObjectMeta {
-        key: decoder.decode(object.key?),
+fn parse_object(object: Object, decoder: KeyDecoder) -> Result<ObjectMeta, ListAnswerError> {
+    let key = object.key.filter(|key| !key.is_empty());
+    Ok(ObjectMeta {
+        key: decoder.decode(key.ok_or(ListAnswerError::NoKey)?),
         last_modified: to_utc_time(object.last_modified.as_ref()),
         size: to_size(object.size),
         etag: object.e_tag.unwrap_or_default(),
     })
 }
 
-fn parse_noncurrent_version(
+/// The version id is empty if the answer has none.
+fn parse_version(
     version: ObjectVersion,
     decoder: KeyDecoder,
-) -> Option<NoncurrentVersion> {
+) -> Result<NoncurrentVersion, ListAnswerError> {
+    let key = version.key.filter(|key| !key.is_empty());
     let object = ObjectMeta {
-        key: decoder.decode(version.key?),
+        key: decoder.decode(key.ok_or(ListAnswerError::NoKey)?),
         last_modified: to_utc_time(version.last_modified.as_ref()),
         size: to_size(version.size),
         etag: version.e_tag.unwrap_or_default(),
     };
-    let version_id = version.version_id?;
-    Some(NoncurrentVersion { object, version_id })
+    let version_id = version.version_id.unwrap_or_default();
+    Ok(NoncurrentVersion { object, version_id })
 }
 
 /// Decodes keys if the listing says that it encodes them.
@@ -189,6 +313,19 @@ mod tests {
 
     use super::*;
 
+    fn counts(objects: usize, folders: usize, versions: usize) -> EntryCounts {
+        EntryCounts {
+            objects,
+            folders,
+            versions,
+            delete_markers: 0,
+        }
+    }
+
+    fn parse(answer: ListObjectsV2Output, counts: EntryCounts) -> ListPage {
+        parse_list_page(answer, counts, &ListRequest::default()).expect("a page")
+    }
+
     #[test]
     fn a_page_has_its_objects_and_folders_and_a_next_one_only_where_it_was_cut_off() {
         let object = Object::builder()
@@ -202,7 +339,7 @@ mod tests {
             .common_prefixes(folder)
             .next_continuation_token("t");
 
-        let plain = parse_list_page(answer.clone().is_truncated(false).build());
+        let plain = parse(answer.clone().is_truncated(false).build(), counts(1, 1, 0));
         let expected = ObjectMeta {
             key: "a+b".into(),
             // date -u -d @1761834652
@@ -213,12 +350,67 @@ mod tests {
         assert_eq!(plain.objects, [expected]);
         assert_eq!(plain.folders, ["c%2F"]);
         assert_eq!(plain.next_token, None);
+        // Without the flag, the token says that there is more.
+        let unflagged = parse(answer.clone().build(), counts(1, 1, 0));
+        assert_eq!(unflagged.next_token.as_deref(), Some("t"));
 
         let answer = answer.encoding_type(EncodingType::Url).is_truncated(true);
-        let encoded = parse_list_page(answer.build());
+        let encoded = parse(answer.build(), counts(1, 1, 0));
         assert_eq!(encoded.objects[0].key, "a b");
         assert_eq!(encoded.folders, ["c/"]);
         assert_eq!(encoded.next_token.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_or_the_request_is_an_error() {
+        let object = |key: &str| Object::builder().key(key).build();
+        let answer = || ListObjectsV2Output::builder().contents(object("p/a"));
+        let two = || answer().contents(object("p/b"));
+        let request = ListRequest {
+            prefix: "p/".to_owned(),
+            ..ListRequest::default()
+        };
+        let error = |answer: ListObjectsV2Output, objects| {
+            parse_list_page(answer, counts(objects, 0, 0), &request).expect_err("an error")
+        };
+        let unreadable = ListAnswerError::Unreadable { listed: 3, read: 2 };
+        assert_eq!(error(two().build(), 3), unreadable);
+        let (stated, listed) = (3, 2);
+        let too_few = ListAnswerError::KeyCount { stated, listed };
+        assert_eq!(error(two().key_count(3).build(), 2), too_few);
+        let foreign = ListAnswerError::ForeignKey("q/a".into());
+        assert_eq!(error(answer().contents(object("q/a")).build(), 2), foreign);
+        let repeated = ListAnswerError::RepeatedKey("p/a".into());
+        assert_eq!(error(answer().contents(object("p/a")).build(), 2), repeated);
+        let nameless = Object::builder().size(1).build();
+        assert_eq!(error(answer().contents(nameless).build(), 2), ListAnswerError::NoKey);
+        let no_token = ListAnswerError::NoToken;
+        assert_eq!(error(answer().is_truncated(true).build(), 1), no_token);
+        let empty = answer().is_truncated(true).next_continuation_token("");
+        assert_eq!(error(empty.build(), 1), no_token);
+        let other = ListAnswerError::OtherPrefix("q/".into());
+        assert_eq!(error(answer().prefix("q/").build(), 1), other);
+
+        for fine in [
+            answer().prefix("p").key_count(1).build(),
+            answer().prefix("p%2F").encoding_type(EncodingType::Url).build(),
+        ] {
+            assert!(parse_list_page(fine, counts(1, 0, 0), &request).is_ok());
+        }
+    }
+
+    #[test]
+    fn folders_may_be_missing_in_the_count_of_keys() {
+        let folder = CommonPrefix::builder().prefix("c/").build();
+        let object = Object::builder().key("a").build();
+        let answer = ListObjectsV2Output::builder()
+            .contents(object)
+            .common_prefixes(folder);
+        for (stated, is_ok) in [(2, true), (1, true), (0, false), (3, false), (-1, false)] {
+            let answer = answer.clone().key_count(stated).build();
+            let page = parse_list_page(answer, counts(1, 1, 0), &ListRequest::default());
+            assert_eq!(page.is_ok(), is_ok, "{stated}");
+        }
     }
 
     #[test]
@@ -232,21 +424,25 @@ mod tests {
             .versions(version("old", false))
             .next_key_marker("k+")
             .next_version_id_marker("m");
+        let parse = |answer| parse_version_page(answer, counts(0, 0, 2), "a");
 
-        let plain = parse_version_page(answer.clone().build());
+        let plain = parse(answer.clone().is_truncated(false).build()).expect("a page");
         assert_eq!(plain.versions.len(), 1);
         assert_eq!(plain.versions[0].object.key, "a+b");
         assert_eq!(plain.versions[0].version_id, "old");
         assert_eq!(plain.next_marker, None);
 
         let answer = answer.encoding_type(EncodingType::Url).is_truncated(true);
-        let encoded = parse_version_page(answer.build());
+        let encoded = parse(answer.clone().build()).expect("a page");
         assert_eq!(encoded.versions[0].object.key, "a b");
         let marker = VersionMarker {
             key: "k ".to_owned(),
             version_id: "m".to_owned(),
         };
         assert_eq!(encoded.next_marker, Some(marker));
+
+        let cut = answer.set_next_key_marker(None).build();
+        assert_eq!(parse(cut), Err(ListAnswerError::NoToken));
     }
 
     #[test]

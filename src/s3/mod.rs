@@ -14,8 +14,12 @@
 //! - `error`: translates errors of the SDK
 //! - `fast_get`: GET of small objects without the SDK's overhead
 //! - `forbidden`: why a request got 403
+//! - `get`: reads objects
 //! - `http_connector`: TLS, trusted certificates, proxies
+//! - `list_answer`: whether the answer to a listing is complete
+//! - `list_cursor`: how far a listing has come
 //! - `listing`: pages of objects and versions
+//! - `object_failures`: objects that cannot be read although others can
 //! - `profile_credentials`: the credentials of a profile of the AWS config files
 //! - `name_lookup`: the addresses of hosts
 //! - `no_proxy`: which hosts `NO_PROXY` excludes
@@ -39,10 +43,14 @@ pub mod encryption;
 pub(crate) mod error;
 mod fast_get;
 mod forbidden;
+mod get;
 mod http_connector;
+pub(crate) mod list_answer;
+pub(crate) mod list_cursor;
 pub mod listing;
 mod name_lookup;
 mod no_proxy;
+pub(crate) mod object_failures;
 mod profile_credentials;
 pub(crate) mod proxy;
 mod put;

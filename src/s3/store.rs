@@ -13,7 +13,7 @@ use aws_sdk_s3::types::{ChecksumMode, EncodingType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::FutureExt as _;
 
-use crate::error::{Error, ErrorKind, to_single_line};
+use crate::error::{CHECK_SERVER_HINT, Error, ErrorKind};
 use crate::s3::aws_files::profile_chain::FileAccessKey;
 pub use crate::s3::client::RequestTimeouts;
 use crate::s3::client::{
@@ -22,7 +22,8 @@ use crate::s3::client::{
 use crate::s3::credentials_id::CredentialsId;
 pub use crate::s3::encryption::ObjectEncryption;
 use crate::s3::error::{RequestContext, from_sdk_error};
-use crate::s3::fast_get::{FastGetClient, FastGetOutcome};
+use crate::s3::fast_get::FastGetClient;
+use crate::s3::list_answer::{EntryCounter, ListAnswerError};
 use crate::s3::listing::{
     ListPage, ListRequest, parse_list_page, to_size, to_utc_time, versioned_key,
 };
@@ -33,10 +34,9 @@ pub use crate::s3::types::{CallerIdentity, ObjectHead, PutCondition, PutOutcome,
 use crate::system::clock::utc_now;
 use crate::system::env::{has_env_access_key, has_env_credentials};
 
-const GET_PERMISSION: &str = "s3:GetObject";
 /// S3 answers 403 instead of 404 without the permission to list.
 const HEAD_PERMISSION: &str = "s3:GetObject and s3:ListBucket";
-const GET_VERSION_PERMISSION: &str = "s3:GetObjectVersion";
+pub(super) const GET_VERSION_PERMISSION: &str = "s3:GetObjectVersion";
 
 /// A bucket and the credentials for it.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct ObjectStore {
     pub(crate) target: BucketTarget,
     pub(crate) session: SdkSession,
     client: Mutex<Client>,
-    fast_client: tokio::sync::Mutex<Option<Arc<FastGetClient>>>,
+    pub(super) fast_client: tokio::sync::Mutex<Option<Arc<FastGetClient>>>,
     /// Whether the server has refused a conditional write as something that it cannot do.
     pub(super) lacks_conditional_writes: AtomicBool,
     /// The encryption that PUTs need here although none is set.
@@ -200,101 +200,6 @@ impl ObjectStore {
         }
     }
 
-    /// Reads an object of at most `max_bytes`; `None` if there is no such object.
-    pub async fn get_object(&self, key: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
-        self.get_object_version(key, None, max_bytes).await
-    }
-
-    /// The current version, or the noncurrent `version`.
-    pub async fn get_object_version(
-        &self,
-        key: &str,
-        version: Option<&str>,
-        max_bytes: u64,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let action = format!("get `{}`", self.object_uri(&versioned_key(key, version)));
-        let permission = match version {
-            Some(_) => GET_VERSION_PERMISSION,
-            None => GET_PERMISSION,
-        };
-        let answer = self.send_request(&action, permission, |s3| {
-            s3.get_object()
-                .bucket(&self.target.bucket)
-                .key(key)
-                .set_version_id(version.map(str::to_owned))
-                .set_expected_bucket_owner(self.expected_owner())
-                .send()
-        });
-        let object = match answer.await {
-            Ok(object) => object,
-            Err(error) if matches!(error.code.as_str(), "NoSuchKey" | "NoSuchVersion") => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-
-        let mut stream = object.body;
-        let mut body = Vec::new();
-        // The Content-Length is not used, because a server may state any length.
-        while let Some(chunk) = stream.next().await {
-            match chunk {
-                Ok(chunk) => body.extend_from_slice(&chunk),
-                Err(error) => {
-                    let cause = to_single_line(&error.to_string());
-                    let message = format!("cannot {action}: {cause}");
-                    return Err(Error::new(ErrorKind::Network, message, ""));
-                }
-            }
-            if body.len() as u64 > max_bytes {
-                return Err(self.object_too_large(key, max_bytes));
-            }
-        }
-        Ok(Some(body))
-    }
-
-    /// As [`ObjectStore::get_object`], with less CPU time, for commands that read many objects.
-    pub async fn get_small_object(
-        &self,
-        key: &str,
-        max_bytes: u64,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let Some(client) = self.fresh_fast_client().await else {
-            return self.get_object(key, max_bytes).await;
-        };
-        match client.get_object(key, max_bytes).await {
-            FastGetOutcome::Object(body) => Ok(Some(body)),
-            FastGetOutcome::NotFound => Ok(None),
-            FastGetOutcome::TooLarge => Err(self.object_too_large(key, max_bytes)),
-            FastGetOutcome::Throttled => {
-                let uri = self.object_uri(key);
-                let message = format!("cannot get `{uri}`: HTTP 503, SlowDown");
-                let mut error = Error::new(ErrorKind::Service, message, "");
-                error.status = Some(503);
-                Err(error)
-            }
-            FastGetOutcome::RetryWithSdk => self.get_object(key, max_bytes).await,
-        }
-    }
-
-    async fn fresh_fast_client(&self) -> Option<Arc<FastGetClient>> {
-        let mut fast_client = self.fast_client.lock().await;
-        if let Some(client) = fast_client.as_ref()
-            && client.is_fresh()
-        {
-            return Some(Arc::clone(client));
-        }
-        let client = self.lock_client().clone();
-        let opened = FastGetClient::open(&self.session, &client, &self.target.bucket).await;
-        *fast_client = opened.map(Arc::new);
-        fast_client.clone()
-    }
-
-    fn object_too_large(&self, key: &str, max_bytes: u64) -> Error {
-        let uri = self.object_uri(key);
-        let message = format!("cannot get `{uri}`: it has more than {max_bytes} bytes");
-        Error::new(ErrorKind::Service, message, "")
-    }
-
     /// The first page of a listing, or the one that `token` requests.
     pub async fn list_page(
         &self,
@@ -303,6 +208,7 @@ impl ObjectStore {
     ) -> Result<ListPage, Error> {
         let none_if_empty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let action = format!("list `{}`", self.object_uri(&request.prefix));
+        let counter = EntryCounter::default();
         let answer = self.send_request(&action, "s3:ListBucket", |s3| {
             s3.list_objects_v2()
                 .bucket(&self.target.bucket)
@@ -313,10 +219,21 @@ impl ObjectStore {
                 // XML cannot hold every character that a key can.
                 .encoding_type(EncodingType::Url)
                 .set_continuation_token(token.map(str::to_owned))
+                .customize()
+                .interceptor(counter.clone())
                 .send()
         });
         let answer = answer.await?;
-        Ok(parse_list_page(answer))
+        let counts = counter.counts();
+        let page = counts.and_then(|counts| parse_list_page(answer, counts, request));
+        page.map_err(|cause| self.listing_error(&request.prefix, &cause))
+    }
+
+    /// A listing of which nothing can be used, because what it does not have may exist.
+    pub(crate) fn listing_error(&self, prefix: &str, cause: &ListAnswerError) -> Error {
+        let uri = self.object_uri(prefix);
+        let message = format!("cannot list `{uri}`: {cause}");
+        Error::new(ErrorKind::Network, message, CHECK_SERVER_HINT)
     }
 
     /// Distinguishes this bucket from all others: its name, and S3's address.
@@ -398,7 +315,7 @@ impl ObjectStore {
         request(client).await.map_err(explain)
     }
 
-    fn lock_client(&self) -> MutexGuard<'_, Client> {
+    pub(super) fn lock_client(&self) -> MutexGuard<'_, Client> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::digest::{ContentDigests, compute_digests};
+use crate::digest::{ContentDigests, ContentHasher};
 use crate::error::Error;
 use crate::keys::ConfigKey;
 use crate::keys::metadata::{
@@ -10,7 +10,7 @@ use crate::keys::metadata::{
 };
 use crate::s3::listing::{ObjectMeta, versioned_key};
 use crate::s3::retry::retry_with_backoff;
-use crate::s3::store::{ObjectHead, ObjectStore};
+use crate::s3::store::{ObjectHead, ObjectStore, unexpected_s3_response};
 
 /// The largest config that is fetched. The legacy module had no limit.
 const MAX_STORED_CONFIG_BYTES: u64 = 64 << 20;
@@ -33,6 +33,8 @@ pub struct ConfigVersion {
     pub metadata: Option<ConfigMetadata>,
     /// `None` until it is fetched.
     pub content: Option<ConfigContent>,
+    /// Why it cannot be read.
+    pub read_error: Option<String>,
 }
 
 /// What the key of a copy says.
@@ -82,10 +84,14 @@ impl ConfigMetadata {
 
 impl ConfigContent {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        Self {
-            digests: compute_digests(bytes),
-            size: bytes.len() as u64,
-        }
+        let mut hasher = ContentHasher::default();
+        hasher.update(bytes);
+        Self::from_hasher(hasher)
+    }
+
+    fn from_hasher(hasher: ContentHasher) -> Self {
+        let (digests, size) = hasher.finish();
+        Self { digests, size }
     }
 }
 
@@ -151,15 +157,42 @@ impl ConfigVersion {
         store: &ObjectStore,
     ) -> Result<Option<ConfigMetadata>, Error> {
         let version_id = self.version_id.as_deref();
-        let head = retry_with_backoff(|| store.head_object_version(&self.key, version_id)).await?;
+        let head = retry_with_backoff(|| async {
+            let head = store.head_object_version(&self.key, version_id).await?;
+            match head {
+                // A captive portal answers 200 to every request, but without an ETag.
+                Some(head) if head.etag.is_empty() => {
+                    let uri = store.object_uri(&self.versioned_key());
+                    let action = format!("read the metadata of `{uri}`");
+                    Err(unexpected_s3_response(&action))
+                }
+                head => Ok(head),
+            }
+        })
+        .await?;
         Ok(head.map(|head| ConfigMetadata::from_head(&head)))
     }
 
-    /// `None` if the object is gone.
-    pub async fn fetch_bytes(&self, store: &ObjectStore) -> Result<Option<Vec<u8>>, Error> {
+    /// The bytes, which are not more than the listing or the metadata says. `None` if the object is
+    /// gone.
+    pub async fn fetch_listed_bytes(&self, store: &ObjectStore) -> Result<Option<Vec<u8>>, Error> {
         let version_id = self.version_id.as_deref();
-        retry_with_backoff(|| {
-            store.get_object_version(&self.key, version_id, MAX_STORED_CONFIG_BYTES)
+        let max_bytes = self.size.min(MAX_STORED_CONFIG_BYTES);
+        retry_with_backoff(|| store.get_object_version(&self.key, version_id, max_bytes)).await
+    }
+
+    /// The digests of the bytes, which are never in memory as a whole. `None` if the object is gone.
+    pub(crate) async fn fetch_content(
+        &self,
+        store: &ObjectStore,
+    ) -> Result<Option<ConfigContent>, Error> {
+        let version_id = self.version_id.as_deref();
+        retry_with_backoff(|| async {
+            let mut hasher = ContentHasher::default();
+            let add = |part: &[u8]| hasher.update(part);
+            let limit = MAX_STORED_CONFIG_BYTES;
+            let is_there = store.visit_object(&self.key, version_id, limit, add).await?;
+            Ok(is_there.then(|| ConfigContent::from_hasher(hasher)))
         })
         .await
     }
@@ -183,24 +216,22 @@ impl ConfigVersion {
         if self.md5().is_some() || self.size > MAX_STORED_CONFIG_BYTES {
             return Ok(true);
         }
-        if let Some(bytes) = self.fetch_bytes(store).await? {
-            self.content = Some(ConfigContent::from_bytes(&bytes));
-        }
+        self.content = self.fetch_content(store).await?;
         Ok(true)
     }
 
-    /// Fetches metadata and bytes at the same time. `false` if the object is gone.
+    /// Fetches metadata and the digests of the bytes at the same time. `false` if the object is
+    /// gone.
     ///
     /// Reads again if the object was overwritten between both requests, because the metadata of one
     /// version does not belong to the bytes of another one.
     pub async fn load_content(&mut self, store: &ObjectStore) -> Result<bool, Error> {
         for _ in 0..MAX_CONSISTENT_READS {
-            let (metadata, bytes) =
-                futures_util::join!(self.fetch_metadata(store), self.fetch_bytes(store));
-            let (Some(metadata), Some(bytes)) = (metadata?, bytes?) else {
+            let (metadata, content) =
+                futures_util::join!(self.fetch_metadata(store), self.fetch_content(store));
+            let (Some(metadata), Some(content)) = (metadata?, content?) else {
                 return Ok(false);
             };
-            let content = ConfigContent::from_bytes(&bytes);
             let is_same_version = metadata.describes(&content)
                 || self.fetch_metadata(store).await?.as_ref() == Some(&metadata);
             self.size = metadata.size;

@@ -19,6 +19,7 @@ use crate::archive::reader::ArchiveResult;
 use crate::chain::seal::ChainSeal;
 use crate::error::Error;
 use crate::s3::listing::{NoncurrentVersion, ObjectMeta};
+use crate::s3::object_failures::ObjectFailures;
 use crate::s3::store::{ObjectStore, RequestTimeouts};
 use crate::s3::versions::{VersionListing, for_each_noncurrent_version};
 use crate::snapshot::collector::SnapshotCollector;
@@ -166,28 +167,37 @@ impl BucketSnapshot {
             archived_records: first.record_count + last.record_count,
             denied_archives: Vec::new(),
         };
+        let mut failures = ObjectFailures::default();
         for ArchiveResult {
-            damaged, denied, ..
+            damaged,
+            denied,
+            failures: part_failures,
+            ..
         } in [first, last]
         {
+            failures.merge(part_failures);
             let denied = denied.into_iter().map(SkippedObject::from_reason);
             snapshot.denied_archives.extend(denied);
             for (key, reason) in damaged {
                 collector.add_damaged_archive(key, reason);
             }
         }
+        failures.confirm(store).await?;
         snapshot.customers = collector.customers;
         snapshot.remove_empty_customers();
         Ok(snapshot)
     }
 
     /// Fetches metadata and content of all configs. Drops configs that are gone since the listing.
+    /// A config that cannot be read has its [`ConfigVersion::read_error`].
     ///
     /// # Errors
-    /// None of the configs can be read. Otherwise one that cannot be read is `unreadable`.
+    /// None of the configs can be read.
     pub async fn load_config_contents(&mut self, store: &ObjectStore) -> Result<(), Error> {
         let mut listed = Vec::new();
+        let mut has_read_records = false;
         for (segment, customer) in &mut self.customers {
+            has_read_records |= customer.records.iter().any(|it| it.sha256.is_some());
             let copies = std::mem::take(&mut customer.config_copies);
             let current = std::mem::take(&mut customer.current_configs);
             let configs = copies.into_iter().chain(current);
@@ -197,29 +207,27 @@ impl BucketSnapshot {
             let loaded = config.load_content(store).await;
             (segment, config, loaded)
         });
+        let mut failures = ObjectFailures::default();
         let mut loads = stream::iter(loads).buffered(CONTENT_CONCURRENCY);
-        let mut first_error = None;
-        let mut has_read_any = false;
-        while let Some((segment, config, loaded)) = loads.next().await {
-            let Some(customer) = self.customers.get_mut(&segment) else {
-                continue;
-            };
-            has_read_any |= loaded.is_ok();
+        while let Some((segment, mut config, loaded)) = loads.next().await {
             match loaded {
-                Ok(true) => customer.add_config(config),
-                Ok(false) => {}
+                Ok(true) => failures.add_read(),
+                Ok(false) => continue,
                 Err(error) => {
-                    let object = SkippedObject::new(&config.key, &error.message);
-                    customer.unreadable.push(object);
-                    first_error.get_or_insert(error);
+                    // A proxy that damages every body would have damaged the records, too.
+                    if !(has_read_records && error.has_bad_body) {
+                        failures.add_failure(&config.key, &error)?;
+                    }
+                    config.read_error = Some(error.message);
                 }
             }
+            if let Some(customer) = self.customers.get_mut(&segment) {
+                customer.add_config(config);
+            }
         }
+        failures.confirm(store).await?;
         self.remove_empty_customers();
-        match first_error {
-            Some(error) if !has_read_any => Err(error),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// All that could not be read, in a stable order.

@@ -2,6 +2,8 @@
 //!
 //! tests/engines checks what DuckDB and Trino read.
 
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
 use super::*;
 use crate::record::parse::RecordError;
 
@@ -62,30 +64,29 @@ fn records_are_decoded_byte_for_byte() {
     );
 }
 
-/// The columns of the file of [`sample_rows`].
-struct DecodedFile {
-    file: Arc<Bytes>,
+/// The file of [`sample_rows`].
+struct SampleFile {
+    reader: ArchiveFileReader,
     metadata: ParquetMetaData,
 }
 
-impl DecodedFile {
-    fn of_sample_rows() -> Self {
-        let file = Bytes::from(encode_archive(&sample_rows()).expect("a file"));
-        let metadata = ParquetMetaDataReader::new().parse_and_finish(&file);
-        let metadata = metadata.expect("metadata");
-        let file = Arc::new(file);
-        Self { file, metadata }
-    }
-
-    fn group(&self) -> RowGroup<'_> {
-        RowGroup {
-            file: &self.file,
-            metadata: self.metadata.row_group(0),
+impl SampleFile {
+    fn encode() -> Self {
+        let file = encode_archive(&sample_rows()).expect("a file");
+        let metadata = ParquetMetaDataReader::new();
+        let metadata = metadata.parse_and_finish(&Bytes::from(file.clone()));
+        Self {
+            reader: ArchiveFileReader::open(file).expect("a file"),
+            metadata: metadata.expect("metadata"),
         }
     }
 
-    fn read_texts(&self, column: &str) -> Vec<String> {
-        let values = self.group().read_column::<ByteArrayType>(column);
+    fn read_column<T: DataType>(&mut self, name: &str) -> Result<Vec<T::T>> {
+        self.reader.read_column::<T>(0, name)
+    }
+
+    fn read_texts(&mut self, column: &str) -> Vec<String> {
+        let values = self.read_column::<ByteArrayType>(column);
         let mut texts = Vec::new();
         for value in values.expect(column) {
             texts.push(value.as_utf8().expect("text").to_owned());
@@ -102,7 +103,7 @@ impl DecodedFile {
 
 #[test]
 fn text_columns_hold_the_values_of_the_record() {
-    let file = DecodedFile::of_sample_rows();
+    let mut file = SampleFile::encode();
     let times = [
         "2026-03-02T08:00:00.500Z",
         "2026-03-02T08:00:01Z",
@@ -124,7 +125,7 @@ fn text_columns_hold_the_values_of_the_record() {
 
 #[test]
 fn unknown_values_are_null() {
-    let file = DecodedFile::of_sample_rows();
+    let file = SampleFile::encode();
     for column in [
         "chain_writer",
         "chain_number",
@@ -137,9 +138,9 @@ fn unknown_values_are_null() {
 
 #[test]
 fn counts_are_decimals_in_big_endian() {
-    let file = DecodedFile::of_sample_rows();
+    let mut file = SampleFile::encode();
     let column = "additional_users_count";
-    let counts = file.group().read_column::<FixedLenByteArrayType>(column);
+    let counts = file.read_column::<FixedLenByteArrayType>(column);
     let counts = counts.expect("counts");
     for (count, expected) in counts.iter().zip([7, 0, u64::MAX]) {
         let bytes = [&[0][..], &expected.to_be_bytes()].concat();
@@ -180,39 +181,48 @@ fn rejects_damaged_files() {
 
 #[test]
 fn rejects_columns_of_another_type_or_without_a_value() {
-    let file = DecodedFile::of_sample_rows();
-    let group = file.group();
-    let error = group
-        .read_column::<Int64Type>(KEY_COLUMN)
-        .expect_err("text");
+    let mut file = SampleFile::encode();
+    let error = file.read_column::<Int64Type>(KEY_COLUMN);
+    let error = error.expect_err("text");
     assert!(
         error.to_string().ends_with("`key` has the wrong type"),
         "{error}"
     );
     for column in ["chain_writer", "of_a_later_version"] {
-        assert!(group.read_column::<ByteArrayType>(column).is_err());
+        assert!(file.read_column::<ByteArrayType>(column).is_err());
     }
+}
+
+/// A record with this many bytes, under a key with this number.
+fn padded_row(number: usize, bytes: usize) -> ArchiveRow {
+    let head = r#"{"user":"u","pad":""#;
+    let body = format!("{head}{}\"}}", "x".repeat(bytes - head.len() - 2));
+    let key = format!("usage-logs/acme/{number:032x}.json");
+    row_from_text(&key, &body).expect("a record")
+}
+
+#[test]
+fn reads_the_largest_file_that_is_written() {
+    let rows: Vec<ArchiveRow> = (0..16).map(|it| padded_row(it, 1 << 20)).collect();
+    let file = encode_archive(&rows).expect("a file");
+    assert_eq!(decode_archive(file).expect("records").len(), 16);
+    let rows: Vec<ArchiveRow> = (0..MAX_RECORDS_PER_FILE)
+        .map(|number| padded_row(number, 20))
+        .collect();
+    let file = encode_archive(&rows).expect("a file");
+    let records = decode_archive(file).expect("records");
+    assert_eq!(records.len(), MAX_RECORDS_PER_FILE);
 }
 
 #[test]
 fn rejects_files_too_large_when_unpacked() {
-    let unpacked = |bytes: i64| {
-        let columns = Arc::new(parquet::schema::types::SchemaDescriptor::new(Arc::new(
-            parse_message_type("message a { REQUIRED INT64 b; }").expect("a schema"),
-        )));
-        let column = parquet::file::metadata::ColumnChunkMetaData::builder(columns.column(0))
-            .build()
-            .expect("a column");
-        let group = RowGroupMetaData::builder(Arc::clone(&columns))
-            .set_total_byte_size(bytes)
-            .set_column_metadata(vec![column])
-            .build()
-            .expect("a group");
-        let file = parquet::file::metadata::FileMetaData::new(1, 1, None, None, columns, None);
-        check_unpacked_size(&ParquetMetaData::new(file, vec![group])).is_ok()
+    let message = |rows: &[ArchiveRow]| {
+        let file = encode_archive(rows).expect("a file");
+        decode_archive(file).expect_err("too large").to_string()
     };
-    assert_eq!(
-        [-1, 0, MAX_UNPACKED_BYTES, MAX_UNPACKED_BYTES + 1].map(unpacked),
-        [false, true, true, false]
-    );
+    let many: Vec<ArchiveRow> = (0..=MAX_ROWS).map(|it| padded_row(it, 20)).collect();
+    assert!(message(&many).ends_with("20001 rows, the limit is 20000"));
+    let large: Vec<ArchiveRow> = (0..33).map(|it| padded_row(it, 1 << 20)).collect();
+    let error = message(&large);
+    assert!(error.ends_with("more than 33554432 bytes unpacked"), "{error}");
 }

@@ -28,7 +28,7 @@ use crate::record::format_rfc3339;
 use crate::record::parse::{ParsedRecord, parse_record};
 use crate::report::cache::{CacheLocation, RecordCache};
 use crate::s3::aws_files::profiles::AwsFiles;
-use crate::s3::bulk_get::list_folders;
+use crate::s3::bulk_get::{list_first_keys, list_folders};
 use crate::s3::listing::ListRequest;
 use crate::s3::store::{BucketTarget, ObjectStore, RequestTimeouts};
 use crate::system::deadline::run_with_timeout;
@@ -240,28 +240,12 @@ impl NameSource {
                 prefix: format!("{folder}{CONFIG_HISTORY_FOLDER}"),
                 ..ListRequest::default()
             };
-            let keys = block_on(list_keys(&self.store, &request)).unwrap_or_default();
+            let keys = block_on(list_first_keys(&self.store, &request, MAX_VERSION_PAGES));
+            let keys = keys.and_then(|keys| keys).unwrap_or_default();
             found.extend(keys.iter().filter_map(|key| describe_version(key)));
         }
         found
     }
-}
-
-/// The keys of the first pages.
-async fn list_keys(store: &ObjectStore, request: &ListRequest) -> Vec<String> {
-    let mut keys = Vec::new();
-    let mut token = None;
-    for _ in 0..MAX_VERSION_PAGES {
-        let Ok(page) = store.list_page(request, token.as_deref()).await else {
-            break;
-        };
-        keys.extend(page.objects.into_iter().map(|object| object.key));
-        token = page.next_token;
-        if token.is_none() {
-            break;
-        }
-    }
-    keys
 }
 
 fn customer_of(segment: &str) -> Option<String> {

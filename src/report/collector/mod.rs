@@ -70,6 +70,8 @@ pub struct ReportCollector<'a, W: Write> {
     seen_segments: HashSet<String>,
     /// Those of them that the cache does not have completely.
     incomplete_segments: HashSet<String>,
+    /// Whether the cache or the archive has given a record of this run.
+    has_cached_records: bool,
 }
 
 impl<'a, W: Write> ReportCollector<'a, W> {
@@ -87,7 +89,13 @@ impl<'a, W: Write> ReportCollector<'a, W> {
             archive_keys: BTreeSet::new(),
             seen_segments: HashSet::new(),
             incomplete_segments: HashSet::new(),
+            has_cached_records: false,
         }
+    }
+
+    #[must_use]
+    pub fn has_cached_records(&self) -> bool {
+        self.has_cached_records
     }
 
     /// Erases the progress line; returns what was collected, and why the cache failed, if it did.
@@ -121,6 +129,7 @@ impl<'a, W: Write> ReportCollector<'a, W> {
         };
         let added = cache.for_each_record(cached_keys, |object, body| {
             if list_plan::is_dated_key(&object.key) {
+                self.has_cached_records = true;
                 self.add_object(object, body);
             }
         });
@@ -240,6 +249,7 @@ impl<'a, W: Write> ReportCollector<'a, W> {
         let covers = |key: &str| list_plan::listing_covers_key(listing, key);
         let missing = cache.compare_listing(listed, covers, |object, body| {
             self.mark_seen(keys::record_key_segment(&object.key).unwrap_or_default());
+            self.has_cached_records = true;
             self.add_object(object, body);
         });
         self.cache.put_back(cache, missing)
@@ -292,8 +302,8 @@ impl<W: Write> ObjectSink for ReportCollector<'_, W> {
         mut page: ListPage,
     ) -> Result<Vec<ObjectMeta>, Error> {
         self.progress.add_listed(page.objects.len());
-        let through = match (&page.next_token, page.objects.last()) {
-            (Some(_), Some(last)) => last.key.clone(),
+        let through = match (&page.next_token, page.last_key()) {
+            (Some(_), Some(last)) => last.to_owned(),
             // An empty page in the middle of a listing says nothing about the keys that follow.
             (Some(_), None) => after.to_owned(),
             (None, _) => list_plan::prefix_end(&listing.prefix),
