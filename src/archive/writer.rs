@@ -186,8 +186,12 @@ async fn fetch_rows(
     while let Some((object, body)) = bodies.next().await {
         let body = match body {
             Ok(Some(body)) => body,
-            // Deleted since it was listed.
-            Ok(None) => continue,
+            // Deleted since it was listed, or the server lost it.
+            Ok(None) => {
+                let key = &object.key;
+                result.skipped.push(format!("`{key}`: S3 listed it, and does not return it"));
+                continue;
+            }
             Err(error) => {
                 result.failures.add_failure(&object.key, &error)?;
                 result.skipped.push(error.message);

@@ -20,7 +20,7 @@ use crate::s3::client::SdkSession;
 use crate::s3::error::from_credentials_error;
 use crate::s3::list_answer::EntryCounter;
 use crate::s3::listing::{ListRequest, parse_list_page};
-use crate::s3::store::{ObjectStore, PutCondition, PutOutcome, unexpected_s3_response};
+use crate::s3::store::{ObjectStore, PutCondition, PutOutcome};
 use crate::system::clock::utc_now;
 
 /// The answer to a first listing.
@@ -120,14 +120,12 @@ impl ObjectStore {
                 .send()
         });
         let result = match answer.await {
-            Ok(list) if list.name.is_some() => {
+            Ok(list) => {
                 let counts = counter.counts();
                 let page = counts.and_then(|counts| parse_list_page(list, counts, &request));
                 page.map(drop)
                     .map_err(|cause| self.listing_error(prefix, &cause))
             }
-            // A captive portal answers 200 to every request.
-            Ok(_) => Err(unexpected_s3_response(&action)),
             Err(error) => Err(error),
         };
         ListProbe {

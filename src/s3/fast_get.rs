@@ -37,6 +37,7 @@ const PATH_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC
 const CREDENTIALS_RENEWAL_MARGIN: Duration = Duration::from_mins(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
+const MAX_ERROR_BYTES: u64 = 16 << 10;
 const USER_AGENT: &str = concat!("config-backup/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug)]
@@ -100,9 +101,14 @@ impl FastGetClient {
         // A captive portal answers 200 to every request, but without an ETag.
         let is_object = status == 200 && answer.headers().get("etag").is_some();
 
+        let limit = if is_object {
+            max_bytes
+        } else {
+            MAX_ERROR_BYTES
+        };
         let mut body = Vec::new();
         let add = |part: &[u8]| body.extend_from_slice(part);
-        match read_body(ByteStream::new(answer.into_body()), max_bytes, add).await {
+        match read_body(ByteStream::new(answer.into_body()), limit, add).await {
             Ok(()) => {}
             Err(BodyError::TooLarge) if is_object => return FastGetOutcome::TooLarge,
             Err(_) => return FastGetOutcome::RetryWithSdk,

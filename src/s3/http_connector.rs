@@ -33,6 +33,8 @@ const MAX_BUNDLE_BYTES: u64 = 16 << 20;
 
 /// The longest answer that is read as a whole: several times a listing of 1,000 of the longest keys.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// The longest error that is read. Hundreds of requests can fail at the same time.
+const MAX_ERROR_BYTES: usize = 256 << 10;
 /// What the SDK adds to the address of an object.
 const OBJECT_QUERY: &str = "x-id=GetObject";
 
@@ -164,10 +166,16 @@ impl HttpConnector for RoutingConnector {
 /// Limits an answer that the SDK reads as a whole. The readers of objects (`get.rs`) have limits of
 /// their own.
 fn limit_answer(answer: HttpResponse, is_object: bool) -> HttpResponse {
-    if is_object && answer.status().is_success() {
+    let is_success = answer.status().is_success();
+    if is_object && is_success {
         return answer;
     }
-    answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER_BYTES)))
+    let limit = if is_success {
+        MAX_ANSWER_BYTES
+    } else {
+        MAX_ERROR_BYTES
+    };
+    answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, limit)))
 }
 
 #[cfg(test)]

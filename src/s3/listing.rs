@@ -161,8 +161,8 @@ fn check_stated_prefix(
     asked: &str,
 ) -> Result<(), ListAnswerError> {
     let is_same = |prefix: &str| prefix.trim_matches('/') == asked.trim_matches('/');
-    // Some servers encode keys, but not the prefix.
-    if is_same(stated) || is_same(&decoder.decode(stated.to_owned())) {
+    // Some servers leave the prefix empty, or encode keys but not the prefix.
+    if stated.is_empty() || is_same(stated) || is_same(&decoder.decode(stated.to_owned())) {
         Ok(())
     } else {
         Err(ListAnswerError::OtherPrefix(stated.to_owned()))
@@ -393,6 +393,7 @@ mod tests {
 
         for fine in [
             answer().prefix("p").key_count(1).build(),
+            answer().prefix("").build(),
             answer().prefix("p%2F").encoding_type(EncodingType::Url).build(),
         ] {
             assert!(parse_list_page(fine, counts(1, 0, 0), &request).is_ok());

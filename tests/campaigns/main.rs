@@ -12,6 +12,7 @@
 )] // tests start programs, and stop where something is odd
 
 mod bad_endpoints;
+mod bombs;
 mod broken_helper;
 mod client_streams;
 mod compact;
@@ -23,6 +24,7 @@ mod http1;
 mod kill;
 mod kill_step;
 mod late;
+mod listings;
 mod md5_digest;
 mod model;
 mod mounts;

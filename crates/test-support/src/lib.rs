@@ -7,6 +7,7 @@
 //! - [`s3_backend`]: a world whose S3 is the embedded one, versitygw or moto
 //! - [`faulty_proxy`]: a proxy in front of a server that loses, delays or replaces answers
 //! - [`fuse_mount`]: a file system that never answers, or too late, or with errors
+//! - [`broken_s3`]: an S3 whose answers a test can bend
 //! - [`console_sessions`]: the commands that the documentation shows, run and compared
 //! - [`composite_action`]: a GitHub action, run as the runner does
 //! - [`release_server`]: the files of a release, over HTTP
@@ -22,6 +23,7 @@
     clippy::return_self_not_must_use
 )]
 
+pub mod broken_s3;
 pub mod campaign;
 pub mod composite_action;
 pub mod console_sessions;

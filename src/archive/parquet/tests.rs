@@ -207,7 +207,7 @@ fn reads_the_largest_file_that_is_written() {
     let file = encode_archive(&rows).expect("a file");
     assert_eq!(decode_archive(file).expect("records").len(), 16);
     let rows: Vec<ArchiveRow> = (0..MAX_RECORDS_PER_FILE)
-        .map(|number| padded_row(number, 20))
+        .map(|number| padded_row(number, 40))
         .collect();
     let file = encode_archive(&rows).expect("a file");
     let records = decode_archive(file).expect("records");
@@ -220,7 +220,7 @@ fn rejects_files_too_large_when_unpacked() {
         let file = encode_archive(rows).expect("a file");
         decode_archive(file).expect_err("too large").to_string()
     };
-    let many: Vec<ArchiveRow> = (0..=MAX_ROWS).map(|it| padded_row(it, 20)).collect();
+    let many: Vec<ArchiveRow> = (0..=MAX_ROWS).map(|it| padded_row(it, 40)).collect();
     assert!(message(&many).ends_with("20001 rows, the limit is 20000"));
     let large: Vec<ArchiveRow> = (0..33).map(|it| padded_row(it, 1 << 20)).collect();
     let error = message(&large);

@@ -259,15 +259,13 @@ fn does_not_fetch_again_what_came_before_a_failure() {
         }
     });
     world.set_endpoint(&proxy.endpoint());
-    assert_eq!(
-        world
-            .helper_command(&["report", "--profile", "default"])
-            .output()
-            .expect("report")
-            .status
-            .code(),
-        Some(1)
-    );
+    let report = world
+        .helper_command(&["report", "--strict", "--profile", "default"])
+        .output()
+        .expect("report");
+    assert_eq!(report.status.code(), Some(7));
+    let messages = to_text(&report.stderr);
+    assert!(messages.contains("HTTP 500, InternalError"), "{messages}");
     broken.store(false, Ordering::SeqCst);
     let (csv, _, gets, _) = run_report(&world, &["--all"]);
     assert_eq!((csv.lines().count(), gets), (6, 1));
