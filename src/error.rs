@@ -129,10 +129,9 @@ impl Error {
             ErrorKind::Denied | ErrorKind::Service | ErrorKind::Network | ErrorKind::Timeout => {
                 true
             }
-            ErrorKind::Credentials
-            | ErrorKind::Bucket
-            | ErrorKind::Input
-            | ErrorKind::Local => false,
+            ErrorKind::Credentials | ErrorKind::Bucket | ErrorKind::Input | ErrorKind::Local => {
+                false
+            }
         }
     }
 

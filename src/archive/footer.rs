@@ -86,7 +86,9 @@ fn parse_required_columns(elements: &[ThriftValue<'_>]) -> Vec<(String, i64)> {
     for element in elements.iter().skip(1) {
         let children = element.integer(5).unwrap_or_default();
         if nested > 0 || children > 0 {
-            nested = nested.saturating_add(children).saturating_sub(i64::from(nested > 0));
+            nested = nested
+                .saturating_add(children)
+                .saturating_sub(i64::from(nested > 0));
             nested = nested.max(0);
             continue;
         }

@@ -39,16 +39,12 @@ impl UnpackBudget {
 
     /// Takes bytes from the budget before they take memory.
     pub(super) fn take(&mut self, bytes: usize) -> Result<()> {
-        match self.remaining.checked_sub(bytes) {
-            Some(remaining) => {
-                self.remaining = remaining;
-                Ok(())
-            }
-            None => {
-                let message = format!("more than {} bytes unpacked", self.limit);
-                Err(invalid_file(&message))
-            }
-        }
+        let Some(remaining) = self.remaining.checked_sub(bytes) else {
+            let message = format!("more than {} bytes unpacked", self.limit);
+            return Err(invalid_file(&message));
+        };
+        self.remaining = remaining;
+        Ok(())
     }
 }
 
@@ -104,9 +100,8 @@ impl PageHeaderFields {
             _ => return None,
         };
         let encoding = match details.integer(2)? {
-            PLAIN => Encoding::PLAIN,
             PLAIN_DICTIONARY | RLE_DICTIONARY if !is_dictionary => Encoding::RLE_DICTIONARY,
-            PLAIN_DICTIONARY => Encoding::PLAIN,
+            PLAIN | PLAIN_DICTIONARY => Encoding::PLAIN,
             _ => return None,
         };
         Some(Self {

@@ -19,13 +19,13 @@ use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedW
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor, TypePtr};
 
-use crate::archive::footer::{ArchiveFooter, invalid_file};
-use crate::archive::pages::{UnpackBudget, UnpackedPages};
-use crate::archive::{ArchiveError, MAX_RECORDS_PER_FILE};
 use crate::archive::columns::{
     ARCHIVE_COLUMNS, ArchiveColumn, ArchiveRow, ETAG_COLUMN, HIGH_CARDINALITY_COLUMNS, KEY_COLUMN,
     MODIFIED_COLUMN, RECORD_COLUMN, SIZE_COLUMN,
 };
+use crate::archive::footer::{ArchiveFooter, invalid_file};
+use crate::archive::pages::{UnpackBudget, UnpackedPages};
+use crate::archive::{ArchiveError, MAX_RECORDS_PER_FILE};
 use crate::error::to_single_line;
 use crate::keys::RecordKey;
 use crate::record::MAX_RECORD_BYTES;
@@ -237,7 +237,8 @@ impl ArchiveFileReader {
         for (index, body) in bodies.iter().enumerate() {
             let (key, etag) = (&keys[index], &etags[index]);
             // A dictionary repeats a value without taking more bytes in the file.
-            self.record_budget.take(key.len() + etag.len() + body.len())?;
+            self.record_budget
+                .take(key.len() + etag.len() + body.len())?;
             if body.len() as u64 > MAX_RECORD_BYTES {
                 let message = format!("a record has more than {MAX_RECORD_BYTES} bytes");
                 return Err(invalid_file(&message));

@@ -189,7 +189,9 @@ async fn fetch_rows(
             // Deleted since it was listed, or the server lost it.
             Ok(None) => {
                 let key = &object.key;
-                result.skipped.push(format!("`{key}`: S3 listed it, and does not return it"));
+                result
+                    .skipped
+                    .push(format!("`{key}`: S3 listed it, and does not return it"));
                 continue;
             }
             Err(error) => {
@@ -203,7 +205,9 @@ async fn fetch_rows(
             // The legacy module may have just overwritten it. The next run sees the new object.
             let ObjectMeta { key, size, .. } = object;
             let bytes = body.len();
-            result.skipped.push(format!("`{key}`: it has {bytes} bytes, and S3 lists {size}"));
+            result.skipped.push(format!(
+                "`{key}`: it has {bytes} bytes, and S3 lists {size}"
+            ));
             continue;
         }
 

@@ -263,7 +263,11 @@ fn check_current_configs(customer: &CustomerSnapshot, findings: &mut Vec<AuditFi
     }
     for config in &customer.current_configs {
         if let Some(reason) = &config.read_error {
-            findings.push(AuditFinding::new(FindingKind::Unreadable, &config.key, reason));
+            findings.push(AuditFinding::new(
+                FindingKind::Unreadable,
+                &config.key,
+                reason,
+            ));
             continue;
         }
         if let Err(mismatch) = verify_config(config) {

@@ -124,7 +124,9 @@ async fn compact_all(
         }
         summary.add_customer(result);
     }
-    std::mem::take(&mut summary.failures).confirm(&store).await?;
+    std::mem::take(&mut summary.failures)
+        .confirm(&store)
+        .await?;
     Ok(())
 }
 

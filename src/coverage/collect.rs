@@ -60,7 +60,9 @@ pub async fn collect_evidence(
     evidence.find_missing_configs(store).await?;
     evidence.read_config_metadata(store).await?;
     evidence.read_other_configs(store).await?;
-    std::mem::take(&mut evidence.failures).confirm(store).await?;
+    std::mem::take(&mut evidence.failures)
+        .confirm(store)
+        .await?;
     evidence.skipped.sort_by_cached_key(ToString::to_string);
     Ok(evidence)
 }

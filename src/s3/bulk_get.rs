@@ -341,7 +341,10 @@ async fn fetch_listed_object(
     if now != *object && !get.is_listed_again {
         return Ok(FetchedObject::Overwritten(now));
     }
-    let message = format!("cannot get `{}`: {contradiction}", store.object_uri(&object.key));
+    let message = format!(
+        "cannot get `{}`: {contradiction}",
+        store.object_uri(&object.key)
+    );
     Err(Error::new(ErrorKind::Service, message, ""))
 }
 

@@ -1,8 +1,8 @@
 //! Whether the answer to a listing is complete.
 //!
 //! The SDK's parser of XML ends without an error where a text breaks off, and returns what came
-//! before. So the elements are counted here, and compared with what the SDK returns. What servers
-//! may leave out (`KeyCount`, `IsTruncated` on the last page) may be absent. Must not send requests.
+//! before. So the elements are counted here, and compared with what the SDK returns. What is
+//! optional (`KeyCount`, `IsTruncated` on the last page) may be absent. Must not send requests.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

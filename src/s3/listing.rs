@@ -116,7 +116,7 @@ pub(crate) fn parse_list_page(
     check_keys(objects.iter().map(|object| &object.key), &request.prefix)?;
     check_keys(folders.iter(), &request.prefix)?;
 
-    // A server may leave out whether the page is the last one, or name a token on the last one.
+    // A server may not say whether the page is the last one, or name a token on the last one.
     let next_token = answer.next_continuation_token;
     let next_token = next_token.filter(|token| !token.is_empty());
     let next_token = match answer.is_truncated {
@@ -383,7 +383,10 @@ mod tests {
         let repeated = ListAnswerError::RepeatedKey("p/a".into());
         assert_eq!(error(answer().contents(object("p/a")).build(), 2), repeated);
         let nameless = Object::builder().size(1).build();
-        assert_eq!(error(answer().contents(nameless).build(), 2), ListAnswerError::NoKey);
+        assert_eq!(
+            error(answer().contents(nameless).build(), 2),
+            ListAnswerError::NoKey
+        );
         let no_token = ListAnswerError::NoToken;
         assert_eq!(error(answer().is_truncated(true).build(), 1), no_token);
         let empty = answer().is_truncated(true).next_continuation_token("");
@@ -394,7 +397,10 @@ mod tests {
         for fine in [
             answer().prefix("p").key_count(1).build(),
             answer().prefix("").build(),
-            answer().prefix("p%2F").encoding_type(EncodingType::Url).build(),
+            answer()
+                .prefix("p%2F")
+                .encoding_type(EncodingType::Url)
+                .build(),
         ] {
             assert!(parse_list_page(fine, counts(1, 0, 0), &request).is_ok());
         }

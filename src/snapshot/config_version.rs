@@ -191,7 +191,9 @@ impl ConfigVersion {
             let mut hasher = ContentHasher::default();
             let add = |part: &[u8]| hasher.update(part);
             let limit = MAX_STORED_CONFIG_BYTES;
-            let is_there = store.visit_object(&self.key, version_id, limit, add).await?;
+            let is_there = store
+                .visit_object(&self.key, version_id, limit, add)
+                .await?;
             Ok(is_there.then(|| ConfigContent::from_hasher(hasher)))
         })
         .await

@@ -12,6 +12,7 @@
 )] // tests start programs, and stop where something is odd
 
 mod bad_endpoints;
+mod bad_objects;
 mod bombs;
 mod broken_helper;
 mod client_streams;

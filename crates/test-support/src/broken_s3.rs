@@ -291,7 +291,9 @@ fn list_xml(objects: &BTreeMap<String, BrokenObject>, request: &BrokenRequest) -
     let start_after = query.get("start-after").map_or("", String::as_str);
     let after = request.token().unwrap_or(start_after);
     let delimiter = query.get("delimiter").map_or("", String::as_str);
-    let page_keys = query.get("max-keys").map_or(PAGE_KEYS, |it| it.parse().expect("a number"));
+    let page_keys = query
+        .get("max-keys")
+        .map_or(PAGE_KEYS, |it| it.parse().expect("a number"));
 
     let (mut entries, mut count, mut last) = (String::new(), 0, String::new());
     let mut is_truncated = false;
@@ -313,16 +315,14 @@ fn list_xml(objects: &BTreeMap<String, BrokenObject>, request: &BrokenRequest) -
         }
         count += 1;
         last.clone_from(entry);
-        entries += &match &folder {
-            Some(folder) => {
-                let folder = encode(folder);
-                format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>")
-            }
-            None => {
-                let size = object.listed_size.unwrap_or(object.body.len() as u64);
-                contents_xml(key, size, &object.etag)
-            }
+        let entry_xml = if let Some(folder) = &folder {
+            let folder = encode(folder);
+            format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>")
+        } else {
+            let size = object.listed_size.unwrap_or(object.body.len() as u64);
+            contents_xml(key, size, &object.etag)
         };
+        entries.push_str(&entry_xml);
     }
     let token = if is_truncated {
         format!("<NextContinuationToken>{last}</NextContinuationToken>")
@@ -365,7 +365,9 @@ fn version_xml(objects: &BTreeMap<String, BrokenObject>, request: &BrokenRequest
     }
     let is_truncated = found.next().is_some();
     let marker = if is_truncated {
-        format!("<NextKeyMarker>{token}</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>")
+        format!(
+            "<NextKeyMarker>{token}</NextKeyMarker><NextVersionIdMarker>v</NextVersionIdMarker>"
+        )
     } else {
         String::new()
     };

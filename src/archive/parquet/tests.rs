@@ -224,5 +224,8 @@ fn rejects_files_too_large_when_unpacked() {
     assert!(message(&many).ends_with("20001 rows, the limit is 20000"));
     let large: Vec<ArchiveRow> = (0..33).map(|it| padded_row(it, 1 << 20)).collect();
     let error = message(&large);
-    assert!(error.ends_with("more than 33554432 bytes unpacked"), "{error}");
+    assert!(
+        error.ends_with("more than 33554432 bytes unpacked"),
+        "{error}"
+    );
 }

@@ -18,8 +18,8 @@ const SMALL_TRIALS: usize = 40;
 const WORKERS: usize = 2;
 const GIGABYTES: u64 = 3 << 30;
 /// The key of every bomb that is not an archive.
-const RECORD_KEY: &str = "usage-logs/airbnb/2025-01-01_000000.json";
-const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
+pub(crate) const RECORD_KEY: &str = "usage-logs/airbnb/2025-01-01_000000.json";
+pub(crate) const CONFIG_KEY: &str = "terragrunt/airbnb/config.yaml";
 const COPY_KEY: &str = "terragrunt/airbnb/config-history/\
                         2025-06-01_000000_d188280766a258ccc135ef480b49230c.yaml";
 const SEAL_KEY: &str = "terragrunt/airbnb/usage-chain/0123456789abcdef.json";
@@ -31,7 +31,7 @@ const MEASURE: &str = "import resource,subprocess,sys\n\
     open(sys.argv[1], 'w').write(str(peak))\n\
     sys.exit(code if code >= 0 else 99)\n";
 
-type BucketObjects = BTreeMap<String, BrokenObject>;
+pub(crate) type BucketObjects = BTreeMap<String, BrokenObject>;
 
 /// How a bomb gets into a bucket, and how the server answers for it.
 struct BombKind {
@@ -55,7 +55,7 @@ const COMMANDS: [&[&str]; 9] = [
     &["compact"],
 ];
 
-fn put(objects: &mut BucketObjects, key: &str, body: impl Into<Vec<u8>>) {
+pub(crate) fn put(objects: &mut BucketObjects, key: &str, body: impl Into<Vec<u8>>) {
     objects.insert(key.to_owned(), BrokenObject::new(body.into(), Vec::new()));
 }
 
@@ -67,7 +67,7 @@ fn record_of(customer: &str, user: &str) -> String {
 }
 
 /// Two customers with a record each, and a config of one with an older copy.
-fn healthy_objects() -> BucketObjects {
+pub(crate) fn healthy_objects() -> BucketObjects {
     let mut objects = BucketObjects::new();
     for customer in ["acme", "airbnb"] {
         let key = format!("usage-logs/{customer}/2025-01-02_000000.json");
@@ -152,56 +152,101 @@ macro_rules! object_bomb {
 }
 
 const BOMBS: [BombKind; 22] = [
-    archive_bomb!("a megabyte 100,000 times", bomb_of(100_000).encode(RECORD_KEY)),
-    archive_bomb!("a megabyte 20,000 times", bomb_of(20_000).encode(RECORD_KEY)),
+    archive_bomb!(
+        "a megabyte 100,000 times",
+        bomb_of(100_000).encode(RECORD_KEY)
+    ),
+    archive_bomb!(
+        "a megabyte 20,000 times",
+        bomb_of(20_000).encode(RECORD_KEY)
+    ),
     archive_bomb!(
         "a record of 60 megabytes",
         ParquetBomb::new(1, padded_record(60 << 20)).encode(RECORD_KEY)
     ),
     archive_bomb!("a page that states 2 gigabytes", {
         let stated_page_bytes = Some(i64::from(i32::MAX));
-        let bomb = ParquetBomb { stated_page_bytes, ..bomb_of(10) };
+        let bomb = ParquetBomb {
+            stated_page_bytes,
+            ..bomb_of(10)
+        };
         bomb.encode(RECORD_KEY)
     }),
     archive_bomb!("a page that unpacks to 200 megabytes", {
         ParquetBomb::new(1, vec![0; 200 << 20]).encode(RECORD_KEY)
     }),
     archive_bomb!("a page that unpacks to more than it states", {
-        let bomb = ParquetBomb { stated_page_bytes: Some(100), ..bomb_of(10) };
+        let bomb = ParquetBomb {
+            stated_page_bytes: Some(100),
+            ..bomb_of(10)
+        };
         bomb.encode(RECORD_KEY)
     }),
     archive_bomb!("a dictionary that states 2^31 values", {
         let dictionary_values = i64::from(i32::MAX);
-        let bomb = ParquetBomb { dictionary_values, ..bomb_of(10) };
+        let bomb = ParquetBomb {
+            dictionary_values,
+            ..bomb_of(10)
+        };
         bomb.encode(RECORD_KEY)
     }),
     archive_bomb!("2^62 rows", {
-        let bomb = ParquetBomb { stated_rows: Some(1 << 62), ..bomb_of(10) };
+        let bomb = ParquetBomb {
+            stated_rows: Some(1 << 62),
+            ..bomb_of(10)
+        };
         bomb.encode(RECORD_KEY)
     }),
     archive_bomb!("2,000 row groups with the same pages", {
-        let bomb = ParquetBomb { groups: 2_000, ..bomb_of(10) };
+        let bomb = ParquetBomb {
+            groups: 2_000,
+            ..bomb_of(10)
+        };
         bomb.encode(RECORD_KEY)
     }),
     archive_bomb!("100 row groups with the same pages", {
-        let bomb = ParquetBomb { groups: 100, ..bomb_of(200) };
+        let bomb = ParquetBomb {
+            groups: 100,
+            ..bomb_of(200)
+        };
         bomb.encode(RECORD_KEY)
     }),
     archive_bomb!("2^31 row groups that are not there", {
-        let bomb = ParquetBomb { stated_groups: Some(1 << 31), ..bomb_of(10) };
+        let bomb = ParquetBomb {
+            stated_groups: Some(1 << 31),
+            ..bomb_of(10)
+        };
         bomb.encode(RECORD_KEY)
     }),
     archive_bomb!("a million empty row groups", {
         let list = [&[0x49, 0xfc, 0xc0, 0x84, 0x3d][..], &vec![0; 1_000_001]].concat();
         encode_footer_only(&list)
     }),
-    archive_bomb!("a footer of nested structs", encode_footer_only(&[0x1c; 100_000])),
+    archive_bomb!(
+        "a footer of nested structs",
+        encode_footer_only(&[0x1c; 100_000])
+    ),
     object_bomb!("a record without an end", RECORD_KEY, None, endless),
-    object_bomb!("a record that is listed with gigabytes", RECORD_KEY, Some(GIGABYTES), endless),
-    object_bomb!("a record whose error has no end", RECORD_KEY, None, endless_error),
+    object_bomb!(
+        "a record that is listed with gigabytes",
+        RECORD_KEY,
+        Some(GIGABYTES),
+        endless
+    ),
+    object_bomb!(
+        "a record whose error has no end",
+        RECORD_KEY,
+        None,
+        endless_error
+    ),
     object_bomb!("a packed record", RECORD_KEY, None, packed),
     object_bomb!("a config without an end", CONFIG_KEY, None, endless),
-    object_bomb!("a config that is listed with gigabytes", CONFIG_KEY, Some(GIGABYTES), endless),
+    object_bomb!(
+        "a config that is listed with gigabytes",
+        CONFIG_KEY,
+        Some(GIGABYTES),
+        endless
+    ),
     object_bomb!("a copy without an end", COPY_KEY, None, endless),
     object_bomb!("a seal without an end", SEAL_KEY, None, endless),
     BombKind {
@@ -275,12 +320,17 @@ fn try_bomb(world: &World, bomb: &BombKind, arguments: &'static [&'static str]) 
             right
         }
     });
-    let (code, output, messages, peak_kib) =
-        run_measured(world, &server, folder.path(), arguments);
+    let (code, output, messages, peak_kib) = run_measured(world, &server, folder.path(), arguments);
 
     let is_named = format!("{output}{messages}").contains(&key);
     let is_short = match arguments[0] {
-        "report" => output.lines().filter(|line| line.contains("healthy")).count() != 2,
+        "report" => {
+            output
+                .lines()
+                .filter(|line| line.contains("healthy"))
+                .count()
+                != 2
+        }
         "history" => !output.contains("2025-04-01T00:00:00Z"),
         "restore" => output != "number: 1\n",
         _ => false,
@@ -314,7 +364,11 @@ fn no_object_takes_all_memory_or_stops_a_command() {
     });
 
     let count = |is_bad: fn(&BombOutcome) -> bool| outcomes.iter().filter(|it| is_bad(it)).count();
-    let peak = outcomes.iter().map(|it| it.peak_kib).max().unwrap_or_default();
+    let peak = outcomes
+        .iter()
+        .map(|it| it.peak_kib)
+        .max()
+        .unwrap_or_default();
     campaign.print_line(format!(
         "{} bombs (of {possible}), peak {} MiB: {} over the limit, {} stopped, {} silent, {} short",
         trials.len(),
@@ -344,7 +398,10 @@ fn many_bombs_take_no_more_than_their_size_explains() {
         let key = format!("usage-logs/airbnb/2025-01-01_{number:06}.json");
         put_archive(&mut objects, bomb_of(1).encode(&key));
         let key = format!("usage-logs/airbnb/{number:032x}.json");
-        put_archive(&mut objects, ParquetBomb::new(20_000, padded_record(1_000)).encode(&key));
+        put_archive(
+            &mut objects,
+            ParquetBomb::new(20_000, padded_record(1_000)).encode(&key),
+        );
     }
     let server = BrokenS3::start(objects);
     let verify = ["verify", "airbnb"];
@@ -359,7 +416,10 @@ fn a_program_that_takes_memory_is_detected() {
     let world = World::new();
     let measured = world.path().join("peak");
     let mut command = world.command(python_path());
-    command.args(["-c", MEASURE]).arg(&measured).arg(python_path());
+    command
+        .args(["-c", MEASURE])
+        .arg(&measured)
+        .arg(python_path());
     command.args(["-c", "x = bytearray(600 << 20)"]);
     assert!(command.status().expect("it runs").success());
     let peak = std::fs::read_to_string(measured).expect("a peak");

@@ -1,5 +1,7 @@
 //! Archive files of some kilobytes that stand for gigabytes, written by hand.
 
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // the numbers are small
+
 /// Thrift's compact protocol, as far as Parquet needs it.
 #[derive(Debug, Clone, Default)]
 struct ThriftStruct {
@@ -101,7 +103,11 @@ impl ParquetBomb {
 
     /// A dictionary with one value, and one run that repeats it.
     fn chunk(&self, value: &[u8], is_record: bool) -> Vec<u8> {
-        let stated = if is_record { self.stated_page_bytes } else { None };
+        let stated = if is_record {
+            self.stated_page_bytes
+        } else {
+            None
+        };
         let stated = stated.unwrap_or(value.len() as i64);
         let packed = pack(value);
         let values = if is_record { self.dictionary_values } else { 1 };
@@ -145,7 +151,10 @@ impl ParquetBomb {
         let mut schema = ThriftStruct::default().text(4, "r").i32(5, 5).end();
         let mut chunks = Vec::new();
         for (name, kind, value) in &columns {
-            let element = ThriftStruct::default().i32(1, *kind).i32(3, 0).text(4, name);
+            let element = ThriftStruct::default()
+                .i32(1, *kind)
+                .i32(3, 0)
+                .text(4, name);
             schema.extend(element.end());
             let chunk = self.chunk(value, *name == "record");
             let start = file.len() as i64;
@@ -169,7 +178,9 @@ impl ParquetBomb {
             .list(1, STRUCT, 5, &chunks)
             .i64(2, 1000)
             .i64(3, rows);
-        let groups = group.end().repeat(usize::try_from(self.groups).expect("few"));
+        let groups = group
+            .end()
+            .repeat(usize::try_from(self.groups).expect("few"));
         let stated_groups = self.stated_groups.unwrap_or(self.groups);
         let footer = ThriftStruct::default()
             .i32(1, 1)

@@ -274,13 +274,16 @@ pub(super) const CONTRADICTIONS: [AnswerKind; 17] = [
             "e".repeat(number + 1)
         ))
     }),
-    sequence("back to the first key on the second page", |request, xml| {
-        request.token()?;
-        with_entry(request, xml, "!")
-    }),
+    sequence(
+        "back to the first key on the second page",
+        |request, xml| {
+            request.token()?;
+            with_entry(request, xml, "!")
+        },
+    ),
 ];
 
-/// What servers other than S3 leave out or add.
+/// What servers other than S3 omit or add.
 pub(super) const UNUSUAL: [AnswerKind; 10] = [
     accepted("no count of keys", |_, xml| ok(without(xml, "KeyCount")?)),
     accepted("not the last page, without a flag", |_, xml| {

@@ -254,7 +254,11 @@ fn no_reader_believes_an_incomplete_listing() {
             *counts.entry(*violation).or_default() += 1;
         }
         if !violations.is_empty() {
-            let Trial { reader, target, answer } = trial;
+            let Trial {
+                reader,
+                target,
+                answer,
+            } = trial;
             let (command, name) = (reader.arguments.join(" "), answer.name);
             descriptions.push(format!("{command}: {name}: {target:?}: {violations:?}"));
         }
@@ -311,7 +315,12 @@ fn a_reader_that_believes_everything_is_detected() {
     };
     let found = detect(&report, ReaderResult::Output, &lacking, &helper_path());
     assert_eq!(found, [ListingViolation::Short, ListingViolation::Silent]);
-    let found = detect(&["compact"], ReaderResult::Archive, &lacking, &helper_path());
+    let found = detect(
+        &["compact"],
+        ReaderResult::Archive,
+        &lacking,
+        &helper_path(),
+    );
     assert!(found.contains(&ListingViolation::WrongArchive), "{found:?}");
 
     let fussy = AnswerKind {

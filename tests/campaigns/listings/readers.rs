@@ -54,7 +54,16 @@ pub(super) const READERS: [ReaderKind; 13] = [
     reader(&["doctor"], ExitCode),
     reader(&["compact"], Archive),
     reader(
-        &["completions", "fish", "--", "config-backup", "restore", "airbnb", "--version", ""],
+        &[
+            "completions",
+            "fish",
+            "--",
+            "config-backup",
+            "restore",
+            "airbnb",
+            "--version",
+            "",
+        ],
         Names,
     ),
 ];
@@ -103,9 +112,9 @@ impl ReaderKind {
         let bent_answers = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&bent_answers);
         server.set_rule(move |request, answer| match bend(request, &answer) {
-            Some(bent) if bent != answer => {
+            Some(other) if other != answer => {
                 if counter.fetch_add(1, Ordering::SeqCst) < MAX_BENT_ANSWERS {
-                    bent
+                    other
                 } else {
                     RawAnswer::error("403 Forbidden", "AccessDenied")
                 }
@@ -134,7 +143,10 @@ impl ReaderKind {
 pub(super) fn write_credulous_helper(folder: &Path) -> PathBuf {
     let path = folder.join("credulous");
     let helper = test_support::helper_path();
-    let script = format!("#!/bin/sh\n\"{}\" \"$@\" 2>/dev/null\nexit 0\n", helper.display());
+    let script = format!(
+        "#!/bin/sh\n\"{}\" \"$@\" 2>/dev/null\nexit 0\n",
+        helper.display()
+    );
     std::fs::write(&path, script).expect("a script");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&path, mode).expect("executable");
