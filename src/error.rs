@@ -119,7 +119,7 @@ impl Error {
     #[must_use]
     pub fn is_object_error(&self) -> bool {
         let is_state = self.code == "InvalidObjectState" || self.code.starts_with("KMS");
-        self.kind == ErrorKind::Service && (self.status.is_none() || is_state)
+        is_state || (self.kind == ErrorKind::Service && self.status.is_none())
     }
 
     /// Whether another object may be readable although this one is not.

@@ -55,6 +55,11 @@ pub async fn compact_customer(
         ..CompactResult::default()
     };
 
+    if result.already_archived > 0 {
+        // Archives were read, so a record that cannot be read is a single one.
+        result.failures.add_read();
+    }
+
     for records in split_into_files(candidates.records) {
         if is_dry_run {
             result.files.push((prefix.to_owned(), records.len()));

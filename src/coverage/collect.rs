@@ -269,7 +269,7 @@ impl CoverageEvidence {
 }
 
 fn is_denied(error: &Error) -> bool {
-    error.kind == ErrorKind::Denied
+    error.kind == ErrorKind::Denied && !error.is_object_error()
 }
 
 /// Whether a key that a record names can be a copy of this customer's config.

@@ -107,7 +107,7 @@ async fn add_noncurrent_versions(
     while let Some((key, (version, error))) = loads.next().await {
         match error {
             None => failures.add_read(),
-            Some(error) if error.kind == ErrorKind::Denied => {
+            Some(error) if error.kind == ErrorKind::Denied && !error.is_object_error() => {
                 denied.extend(version.map(|version| (version, error)));
                 continue;
             }

@@ -21,6 +21,7 @@ const LIST_CONCURRENCY: usize = 16;
 /// No further page is requested while so many objects are queued.
 const MAX_QUEUED_OBJECTS: usize = 2000;
 const MAX_IN_FLIGHT_BYTES: u64 = 16 << 20;
+pub(crate) const LISTED_BUT_MISSING: &str = "S3 lists it, and answers that it does not exist";
 
 /// Receives listed pages and fetched objects.
 pub trait ObjectSink {
@@ -325,7 +326,7 @@ async fn fetch_listed_object(
     let contradiction = match store.get_small_object(&object.key, limit).await {
         Ok(Some(body)) if body.len() as u64 == object.size => return Ok(FetchedObject::Body(body)),
         Ok(Some(body)) => format!("it has {} bytes, and S3 lists {}", body.len(), object.size),
-        Ok(None) => "S3 lists it, and answers that it does not exist".to_owned(),
+        Ok(None) => LISTED_BUT_MISSING.to_owned(),
         Err(error) if is_too_large(&error) => {
             format!("it has more than the {} bytes that S3 lists", object.size)
         }
@@ -352,7 +353,11 @@ fn is_too_large(error: &Error) -> bool {
     error.kind == ErrorKind::Service && error.status.is_none()
 }
 
-async fn find_listed_object(store: &ObjectStore, key: &str) -> Result<Option<ObjectMeta>, Error> {
+/// What S3 lists of a key now.
+pub(crate) async fn find_listed_object(
+    store: &ObjectStore,
+    key: &str,
+) -> Result<Option<ObjectMeta>, Error> {
     let request = ListRequest {
         prefix: key.to_owned(),
         ..ListRequest::default()

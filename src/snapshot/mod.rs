@@ -18,6 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::archive::reader::ArchiveResult;
 use crate::chain::seal::ChainSeal;
 use crate::error::Error;
+use crate::s3::bulk_get::{LISTED_BUT_MISSING, find_listed_object};
 use crate::s3::listing::{NoncurrentVersion, ObjectMeta};
 use crate::s3::object_failures::ObjectFailures;
 use crate::s3::store::{ObjectStore, RequestTimeouts};
@@ -212,7 +213,13 @@ impl BucketSnapshot {
         while let Some((segment, mut config, loaded)) = loads.next().await {
             match loaded {
                 Ok(true) => failures.add_read(),
-                Ok(false) => continue,
+                Ok(false) => {
+                    if find_listed_object(store, &config.key).await?.is_none() {
+                        continue;
+                    }
+                    let uri = store.object_uri(&config.key);
+                    config.read_error = Some(format!("cannot get `{uri}`: {LISTED_BUT_MISSING}"));
+                }
                 Err(error) => {
                     // A proxy that damages every body would have damaged the records, too.
                     if !(has_read_records && error.has_bad_body) {

@@ -297,12 +297,11 @@ fn is_reader_of(arguments: &[&str], key: &str) -> bool {
     match arguments[0] {
         // It lists records and reads archives.
         "compact" if arguments.contains(&"--dry-run") => key.starts_with("usage-logs-archive"),
-        "report" | "compact" => key.starts_with("usage-logs"),
+        // `coverage` reads no content of configs that have a name.
+        "report" | "compact" | "coverage" => key.starts_with("usage-logs"),
         "history" => !key.contains("usage-chain"),
         // Of copies they read the one that is chosen.
         "diff" | "restore" => !key.contains("usage-chain") && !key.contains("config-history"),
-        // It reads no content of configs that have a name.
-        "coverage" => key.starts_with("usage-logs"),
         _ => true,
     }
 }

@@ -26,10 +26,12 @@ pub(super) struct AnswerKind {
 const ROOT_END: &str = "</ListBucketResult>";
 const NO_TOKEN: &str = "<IsTruncated>true</IsTruncated>";
 
+#[allow(clippy::unnecessary_wraps)] // as the answers that do not always apply
 fn ok(body: impl Into<Vec<u8>>) -> Option<RawAnswer> {
     Some(RawAnswer::new("200 OK", body))
 }
 
+#[allow(clippy::unnecessary_wraps)] // as above
 fn framed(body: &str, framing: AnswerFraming) -> Option<RawAnswer> {
     Some(RawAnswer {
         framing,
