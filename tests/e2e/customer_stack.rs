@@ -6,7 +6,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use test_support::{World, assert_no_secret, helper_path, project_dir, run_with_input, to_text};
+use test_support::oracle::python_path;
+use test_support::{
+    InitializedUnit, World, assert_no_secret, helper_path, project_dir, run_with_input, to_text,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TerraformTool {
@@ -64,6 +67,9 @@ pub fn pinned_tool(name: &str) -> PathBuf {
     path
 }
 
+/// The unit in the template folder.
+static UNIT: InitializedUnit = InitializedUnit::new();
+
 /// A customer folder in a world.
 pub struct CustomerStack {
     pub world: World,
@@ -86,7 +92,7 @@ impl CustomerStack {
     /// The template folder with the unit of `init`; `None` if the tool is missing.
     pub fn new(tool: TerraformTool) -> Option<Self> {
         let stack = Self::without_unit(tool, "airbnb")?;
-        stack.run_init();
+        UNIT.create_in(&stack.folder, || stack.run_init());
         Some(stack)
     }
 
@@ -266,7 +272,7 @@ impl CustomerStack {
     pub fn config_md5(&self) -> String {
         let script =
             "import hashlib,sys;print(hashlib.md5(open(sys.argv[1],'rb').read()).hexdigest())";
-        let output = Command::new("python3")
+        let output = Command::new(python_path())
             .args(["-c", script])
             .arg(self.folder.join("config.yaml"))
             .output()
@@ -361,7 +367,7 @@ pub fn folder_contents(folder: &Path) -> String {
                   \x20  if zipfile.is_zipfile(path):\n\
                   \x20   with zipfile.ZipFile(path) as z: [out.write(z.read(n)) for n in z.namelist()]\n\
                   \x20  else: out.write(open(path,'rb').read())\n";
-    let output = Command::new("python3")
+    let output = Command::new(python_path())
         .args(["-c", script])
         .arg(folder)
         .output()

@@ -8,6 +8,7 @@
 //! - [`faulty_proxy`]: a proxy in front of a server that loses, delays or replaces answers
 //! - [`fuse_mount`]: a file system that never answers, or too late, or with errors
 //! - [`broken_s3`]: an S3 whose answers a test can bend
+//! - [`initialized_unit`]: the unit as `init` writes it, copied
 //! - [`console_sessions`]: the commands that the documentation shows, run and compared
 //! - [`composite_action`]: a GitHub action, run as the runner does
 //! - [`release_server`]: the files of a release, over HTTP
@@ -29,6 +30,7 @@ pub mod composite_action;
 pub mod console_sessions;
 pub mod faulty_proxy;
 pub mod fuse_mount;
+pub mod initialized_unit;
 pub mod oracle;
 pub mod release_server;
 pub mod s3_backend;
@@ -37,6 +39,7 @@ pub mod s3_servers;
 pub mod terraform_steps;
 pub mod world;
 
+pub use initialized_unit::InitializedUnit;
 pub use world::{
     BUCKET, CONFIG, CONFIG_MD5, JANE_ARN, JOHN_ARN, MAX_ARN, SECRET_CANARIES, World,
     assert_no_secret, helper_path, project_dir, refused_endpoint, run_with_input, to_text,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::doctor::healthy::{Diagnosis, run_doctor};
 use crate::init::new_folder::{embedded_unit_files, read_files, run_init_with_path};
-use test_support::{CONFIG, World, assert_no_secret, helper_path, project_dir};
+use test_support::{CONFIG, InitializedUnit, World, assert_no_secret, helper_path, project_dir};
 
 /// A root file as in real customer folders: without `generate`, with the profile from config.yaml.
 const REAL_ROOT: &str = "locals {\n  config = yamldecode(file(\"${get_parent_terragrunt_dir(\"root\")}/CONFIG\"))\n}\n\n\
@@ -56,8 +56,12 @@ pub(crate) fn prepared_world() -> (World, PathBuf) {
         REAL_ROOT.replace("CONFIG", "config.yaml"),
     )
     .expect("a root file");
-    let (code, said) = run_init_with_path(&world, &search_path(), &[&folder.display().to_string()]);
-    assert_eq!(code, Some(0), "{said}");
+    static UNIT: InitializedUnit = InitializedUnit::new();
+    UNIT.create_in(&folder, || {
+        let arguments = [&*folder.display().to_string()];
+        let (code, said) = run_init_with_path(&world, &search_path(), &arguments);
+        assert_eq!(code, Some(0), "{said}");
+    });
     (world, folder)
 }
 

@@ -9,7 +9,9 @@ use crate::report::terminal::helper_on_a_terminal;
 use test_support::faulty_proxy::RequestFate;
 use test_support::s3_backend::{S3Backend, S3ServerKind, on_each_server};
 use test_support::terraform_steps::CustomerUnit;
-use test_support::{BUCKET, World, assert_no_secret, helper_path, project_dir, to_text};
+use test_support::{
+    BUCKET, InitializedUnit, World, assert_no_secret, helper_path, project_dir, to_text,
+};
 
 /// From the AWS documentation, "Restrict access to only HTTPS requests".
 const TLS_ONLY: &str = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"RestrictToTLSRequestsOnly\",\"Action\":\"s3:*\",\"Effect\":\"Deny\",\
@@ -98,12 +100,12 @@ pub(crate) fn prepare_customer_folder(world: &mut World) -> PathBuf {
         folder.join("root.hcl"),
     )
     .expect("a root.hcl");
-    let init = world
-        .helper_command(&["init"])
-        .arg(&folder)
-        .output()
-        .expect("init");
-    assert_eq!(init.status.code(), Some(0), "{init:?}");
+    static UNIT: InitializedUnit = InitializedUnit::new();
+    UNIT.create_in(&folder, || {
+        let init = world.helper_command(&["init"]).arg(&folder).output();
+        let init = init.expect("init");
+        assert_eq!(init.status.code(), Some(0), "{init:?}");
+    });
     folder
 }
 
