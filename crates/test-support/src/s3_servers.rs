@@ -1,12 +1,12 @@
 //! S3 servers other than the embedded one: versitygw on a folder, and moto in memory. Each is a
 //! process with its own port and the test bucket, and stops when it is dropped. Neither serves STS.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use serde_json::Value;
@@ -165,26 +165,57 @@ fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// The process that forks moto servers, of which a test program needs one.
+static MOTO_STARTER: LazyLock<Mutex<MotoStarter>> = LazyLock::new(Mutex::default);
+
+/// Imports moto once, in a process that ends with this one, because its stdin is closed then.
+#[derive(Default)]
+struct MotoStarter {
+    pipes: Option<(ChildStdin, BufReader<ChildStdout>)>,
+    started: usize,
+}
+
+impl MotoStarter {
+    /// Starts a server; returns its stderr, and a file that ends the server when it is dropped.
+    fn start_server(&mut self, world: &World) -> (File, File) {
+        self.started += 1;
+        let folder = world.path().join(format!("moto-{}", self.started));
+        let (input, output) = self.pipes.get_or_insert_with(|| {
+            let mut command = Command::new(python_path());
+            command
+                .env_clear()
+                .env("LANG", "C.UTF-8")
+                .args(["-B", "-c", include_str!("moto_servers.py")])
+                .arg(project_dir().join(".tools/lib/moto"));
+            let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+            let child = spawned.expect("python starts");
+            let output = BufReader::new(child.stdout.expect("a pipe"));
+            (child.stdin.expect("a pipe"), output)
+        });
+        writeln!(input, "{}", folder.to_str().expect("UTF-8")).expect("moto can be asked for");
+        let mut answer = String::new();
+        output.read_line(&mut answer).expect("an answer");
+        assert_eq!(answer, "\n", "no moto started: run `make tools`");
+        let log = File::open(folder.join("log")).expect("the pipe of the log");
+        let leash = File::create(folder.join("leash")).expect("the pipe of the leash");
+        (log, leash)
+    }
+}
+
 /// A running moto, which accepts any credentials.
 pub struct MotoServer {
     pub endpoint: String,
     /// Its stderr, with a line for each request.
     said: Arc<Mutex<String>>,
-    _running: ServerProcess,
+    _leash: File,
 }
 
 impl MotoServer {
     pub fn start(world: &World) -> Self {
-        let mut command = world.command(python_path());
-        let mut child = command
-            .arg(pinned_server("moto_server"))
-            .stdout(Stdio::null())
-            .args(["-H", "127.0.0.1", "-p", "0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("moto starts");
-        let lines = BufReader::new(child.stderr.take().expect("a pipe")).split(b'\n');
-        let running = ServerProcess(child);
+        let mut starter = MOTO_STARTER.lock().unwrap_or_else(PoisonError::into_inner);
+        let (log, leash) = starter.start_server(world);
+        drop(starter);
+        let lines = BufReader::new(log).split(b'\n');
         let said = Arc::new(Mutex::new(String::new()));
         let (tell, told) = mpsc::channel();
         let heard = Arc::clone(&said);
@@ -207,7 +238,7 @@ impl MotoServer {
         Self {
             endpoint,
             said,
-            _running: running,
+            _leash: leash,
         }
     }
 
