@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -139,6 +140,19 @@ impl TerragruntFindings {
     }
 }
 
+/// The version of the Terragrunt in PATH, which is at `path`.
+///
+/// Asked once in a process, because Terragrunt starts Terraform twice to answer.
+pub(crate) fn query_version(path: &Path) -> Option<&'static str> {
+    static VERSION: OnceLock<Option<String>> = OnceLock::new();
+    let version = VERSION.get_or_init(|| {
+        let answer = process::query_program_interactive(path, &["--version"])?;
+        let version = answer.split_whitespace().next_back()?;
+        Some(version.trim_start_matches('v').to_owned())
+    });
+    version.as_deref()
+}
+
 /// The program, and until when it may answer.
 #[derive(Debug)]
 struct TerragruntProgram {
@@ -157,10 +171,7 @@ impl TerragruntProgram {
         let Some(path) = process::find_program("terragrunt") else {
             return Err(TerragruntUnavailable::NotInPath);
         };
-        let answer = process::query_program_interactive(&path, &["--version"]);
-        let answer = answer.unwrap_or_default();
-        let version = answer.split_whitespace().next_back().unwrap_or_default();
-        let version = version.trim_start_matches('v');
+        let version = query_version(&path).unwrap_or_default();
         let major = version.split('.').next().unwrap_or_default();
         match major.parse::<u64>() {
             Ok(major) if major >= MIN_MAJOR_VERSION => Ok(Self { path, deadline }),

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::customer_folder::rendered_unit::UnitHelper;
+use crate::customer_folder::terragrunt;
 use crate::doctor::check::{CheckId, CheckResult};
 use crate::system::env::env_var;
 use crate::system::process;
@@ -150,11 +151,9 @@ pub(crate) fn check_terragrunt() -> CheckResult {
         let seen = "there is no program `terragrunt` in PATH, which runs the unit";
         return CheckResult::failed(CheckId::Terragrunt, seen, INSTALL_TERRAGRUNT_FIX);
     };
-    let answer = process::query_program_interactive(&path, &["--version"]).unwrap_or_default();
-    let Some(version) = answer.split_whitespace().next_back() else {
+    let Some(version) = terragrunt::query_version(&path) else {
         return unknown_version(CheckId::Terragrunt, &path);
     };
-    let version = version.trim_start_matches('v');
 
     let untested = MIN_TERRAGRUNT_VERSION..MIN_TESTED_TERRAGRUNT_VERSION;
     if let Some(parsed) = parse_version(version)

@@ -1,6 +1,7 @@
 //! `doctor` on a customer folder without Terragrunt, or with one that hangs or fails.
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use crate::doctor::customer_folder::{
     append_text, examine, init_refusal, prepared_world, search_path,
 };
 use crate::doctor::healthy::{prepare_customer_folder, run_doctor};
-use test_support::{CONFIG, SECRET_CANARIES, World, helper_path};
+use test_support::{CONFIG, SECRET_CANARIES, World, helper_path, project_dir};
 
 #[test]
 fn without_terragrunt_checks_the_text_and_says_so() {
@@ -30,18 +31,12 @@ fn without_terragrunt_checks_the_text_and_says_so() {
 
 #[test]
 fn stops_a_hanging_terragrunt_and_its_children_in_time() {
-    use std::os::unix::fs::PermissionsExt as _;
     let mut world = World::new();
     let folder = prepare_customer_folder(&mut world);
     let programs = world.path().join("programs");
     fs::create_dir(&programs).expect("a folder");
     let script = "#!/bin/sh\ncase $1 in --version) echo 'terragrunt version v1.1.3' ;; *) sleep 600 & echo $! >\"$HOME/pid\"; wait ;; esac\n";
-    fs::write(programs.join("terragrunt"), script).expect("a program");
-    fs::set_permissions(
-        programs.join("terragrunt"),
-        fs::Permissions::from_mode(0o755),
-    )
-    .expect("executable");
+    write_executable(&programs.join("terragrunt"), script);
     world.set_variable(
         "PATH",
         Some(&format!("{}:{}", programs.display(), search_path())),
@@ -65,6 +60,38 @@ fn stops_a_hanging_terragrunt_and_its_children_in_time() {
         assert!(Instant::now() < until, "it still runs");
         thread::yield_now();
     }
+}
+
+/// Terragrunt takes longer to start than all other checks of a machine together.
+#[test]
+fn asks_terragrunt_each_question_once() {
+    let (mut world, folder) = prepared_world();
+    let (programs, asked) = (world.path().join("programs"), world.path().join("asked"));
+    fs::create_dir(&programs).expect("a folder");
+    let script = format!(
+        "#!/bin/sh\necho \"$1 $2\" >>'{}'\nexec '{}' \"$@\"\n",
+        asked.display(),
+        project_dir().join(".tools/bin/terragrunt").display()
+    );
+    write_executable(&programs.join("terragrunt"), &script);
+    let path = format!("{}:{}", programs.display(), search_path());
+    world.set_variable("PATH", Some(&path));
+    let found = examine(&world, &folder);
+    found.assert_check("unit", "ok", "is as version", "");
+    found.assert_check("terragrunt", "ok", "Terragrunt ", "");
+    let asked = fs::read_to_string(asked).expect("it was started");
+    let mut asked: Vec<&str> = asked.lines().map(str::trim).collect();
+    asked.sort_unstable();
+    assert_eq!(
+        asked,
+        ["--version", "dag graph", "hcl validate", "render --format"]
+    );
+}
+
+fn write_executable(path: &Path, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::write(path, script).expect("a program");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("executable");
 }
 
 #[test]
