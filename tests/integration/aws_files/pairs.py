@@ -177,6 +177,10 @@ def replace(text, values):
     return text
 
 
+# The reader of botocore's models, which remembers what it has read.
+LOADERS = {}
+
+
 def identity(endpoint, asked):
     import botocore.config
     import botocore.session
@@ -184,6 +188,8 @@ def identity(endpoint, asked):
     quick = botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=2)
     try:
         session = botocore.session.Session(profile=asked or None)
+        # The models of the services have nothing to do with the files, and take longer to read than all else.
+        session.register_component("data_loader", LOADERS.setdefault("one", session.get_component("data_loader")))
         sts = session.create_client("sts", region_name="us-east-1", endpoint_url=endpoint, config=quick)
         return {"arn": sts.get_caller_identity()["Arn"]}
     except Exception as error:  # whatever it is, the identity is unknown
