@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -171,7 +171,8 @@ static MOTO_STARTER: LazyLock<Mutex<MotoStarter>> = LazyLock::new(Mutex::default
 /// Imports moto once, in a process that ends with this one, because its stdin is closed then.
 #[derive(Default)]
 struct MotoStarter {
-    pipes: Option<(ChildStdin, BufReader<ChildStdout>)>,
+    /// The process with its stdin, and its stdout.
+    process: Option<(Child, BufReader<ChildStdout>)>,
     started: usize,
 }
 
@@ -180,7 +181,7 @@ impl MotoStarter {
     fn start_server(&mut self, world: &World) -> (File, File) {
         self.started += 1;
         let folder = world.path().join(format!("moto-{}", self.started));
-        let (input, output) = self.pipes.get_or_insert_with(|| {
+        let (child, output) = self.process.get_or_insert_with(|| {
             let mut command = Command::new(python_path());
             command
                 .env_clear()
@@ -188,10 +189,11 @@ impl MotoStarter {
                 .args(["-B", "-c", include_str!("moto_servers.py")])
                 .arg(project_dir().join(".tools/lib/moto"));
             let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-            let child = spawned.expect("python starts");
-            let output = BufReader::new(child.stdout.expect("a pipe"));
-            (child.stdin.expect("a pipe"), output)
+            let mut child = spawned.expect("python starts");
+            let output = BufReader::new(child.stdout.take().expect("a pipe"));
+            (child, output)
         });
+        let input = child.stdin.as_mut().expect("a pipe");
         writeln!(input, "{}", folder.to_str().expect("UTF-8")).expect("moto can be asked for");
         let mut answer = String::new();
         output.read_line(&mut answer).expect("an answer");

@@ -50,13 +50,13 @@ fn world_with_root(folder: &str, include: &str) -> (World, PathBuf) {
 
 /// A healthy customer folder with the unit.
 pub(crate) fn prepared_world() -> (World, PathBuf) {
+    static UNIT: InitializedUnit = InitializedUnit::new();
     let (world, folder) = world_with_root("airbnb", "find_in_parent_folders(\"root.hcl\")");
     fs::write(
         folder.join("root.hcl"),
         REAL_ROOT.replace("CONFIG", "config.yaml"),
     )
     .expect("a root file");
-    static UNIT: InitializedUnit = InitializedUnit::new();
     UNIT.create_in(&folder, || {
         let arguments = [&*folder.display().to_string()];
         let (code, said) = run_init_with_path(&world, &search_path(), &arguments);

@@ -87,6 +87,7 @@ impl Diagnosis {
 
 /// Creates a healthy customer folder: the unit, a root.hcl, the helper and the tools.
 pub(crate) fn prepare_customer_folder(world: &mut World) -> PathBuf {
+    static UNIT: InitializedUnit = InitializedUnit::new();
     let tools = project_dir().join(".tools/bin");
     world.set_variable("PATH", Some(&format!("{}:/usr/bin:/bin", tools.display())));
     world.set_variable("CONFIG_BACKUP_HELPER", helper_path().to_str());
@@ -100,7 +101,6 @@ pub(crate) fn prepare_customer_folder(world: &mut World) -> PathBuf {
         folder.join("root.hcl"),
     )
     .expect("a root.hcl");
-    static UNIT: InitializedUnit = InitializedUnit::new();
     UNIT.create_in(&folder, || {
         let init = world.helper_command(&["init"]).arg(&folder).output();
         let init = init.expect("init");
