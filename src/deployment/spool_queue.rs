@@ -263,7 +263,7 @@ mod tests {
         use SpoolItemKind::{Config, Record};
         let dir = tempfile::tempdir().expect("a temporary directory");
         let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
-        let now = Utc::now();
+        let now = DateTime::from_timestamp(0, 0).expect("a time");
         put_off::put_off(&state_dirs, "item stuck.item", now, "no answer");
         let queue = queue_of(vec![
             upload(Record, "p", "stuck", 0),

@@ -101,7 +101,7 @@ fi"#;
 
 #[test]
 fn detects_a_replay_that_sends_nothing() {
-    let wrong = r#"case $1 in replay) exit 0 ;; esac"#;
+    let wrong = "case $1 in replay) exit 0 ;; esac";
     let what = play_broken(&[history::offline_deployment(0)], wrong);
     assert!(what.contains("is stuck in a spool"), "{what}");
 }

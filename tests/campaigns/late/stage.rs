@@ -1,5 +1,6 @@
 //! Plays the steps of a history with the real helper.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use serde_json::Value;
@@ -34,7 +35,10 @@ impl LateStage {
             world.move_to(home);
             let mut config = String::new();
             for (name, _) in PEOPLE {
-                config += &format!("[profile expired-{name}]\ncredential_process = /bin/false\n");
+                let _ = write!(
+                    config,
+                    "[profile expired-{name}]\ncredential_process = /bin/false\n"
+                );
             }
             fs::write(world.home().join(".aws/config"), config).expect("profiles");
         }
@@ -120,7 +124,8 @@ impl LateStage {
             let mut config = String::new();
             for (name, _) in PEOPLE {
                 let key = format!("AKIA{}", name.to_uppercase());
-                config += &format!(
+                let _ = write!(
+                    config,
                     "[profile expired-{name}]\naws_access_key_id = {key}\n\
                      aws_secret_access_key = secret-of-{name}\n"
                 );

@@ -12,10 +12,7 @@ const NO_USER: &str = "names no user: STS did not answer during that deployment"
 /// A unit whose config names no profile, so that the environment has the credentials.
 fn unit_without_profile(world: &World) -> CustomerUnit {
     let unit = CustomerUnit::new(world);
-    let lines = CONFIG
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("profile:"));
-    let config: String = lines.map(|line| format!("{line}\n")).collect();
+    let config = CONFIG.replace("  profile: default\n", "");
     assert_ne!(config, CONFIG);
     unit.write_config(config);
     unit
@@ -39,7 +36,7 @@ fn offline<T>(world: &mut World, work: impl FnOnce(&World) -> T) -> T {
 
 fn run_replay(world: &World) -> String {
     let output = world.helper_command(&["replay"]).output().expect("replay");
-    assert_eq!(output.status.code().is_some(), true, "{output:?}");
+    assert!(output.status.code().is_some(), "{output:?}");
     to_text(&output.stderr)
 }
 
@@ -139,7 +136,7 @@ fn a_profile_that_is_another_persons_by_now_names_nobody_else() {
 #[test]
 fn expired_credentials_of_a_profile_are_those_of_its_last_user() {
     for (by_now, named) in [("the same person", JOHN_ARN), ("another person", "")] {
-        let mut world = World::new();
+        let world = World::new();
         let unit = CustomerUnit::new(&world);
         unit.deploy(&world).expect_success();
         // As with an expired login, there are no credentials at all for a while.
