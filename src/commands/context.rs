@@ -47,8 +47,6 @@ pub(crate) struct ContextAnswer {
     pub caller_arn: String,
     /// The unique id of the caller.
     pub user_id: String,
-    /// Tells the caller's credentials apart from others. It contains nothing of them.
-    pub credentials_id: String,
     pub customer: String,
     pub project_name: String,
     pub cluster_name: String,
@@ -65,6 +63,8 @@ pub(crate) struct ContextAnswer {
     pub spent_ms: String,
     /// The version of this executable.
     pub version: String,
+    /// Tells the caller's credentials apart from others. It contains nothing of them.
+    pub credentials_id: String,
 }
 
 /// What AWS knows: who deploys, and the current version if it is this config.

@@ -176,9 +176,8 @@ fn read_known(
     });
     match parsed {
         Err(error) if matches!(place, KnownPlace::StateDir(..)) => {
-            let line = sanitize(&error.to_string()).into_owned();
             // A closed stderr does not stop the command.
-            let _ = writeln!(messages, "config-backup: {line}");
+            let _ = write_message(messages, &error.to_string());
             KnownBucket::parse(bucket, "").map_err(|_| error)
         }
         parsed => parsed,
@@ -311,7 +310,7 @@ fn write_report(report: &VerifyReport, json: bool, output: &mut impl Write) -> s
         write_line(output, &line)?;
     }
     if let Some(known) = &report.known {
-        writeln!(output, "{KNOWN_LINE_PREFIX} {known}")?;
+        write_line(output, &format!("{KNOWN_LINE_PREFIX} {known}"))?;
     }
     output.flush()
 }

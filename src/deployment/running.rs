@@ -90,7 +90,12 @@ impl RunningDeployment {
         &self,
         requests: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(self.network_time_left(), requests).await {
+        let time_left = self.network_time_left();
+        if time_left.is_zero() {
+            // Even the first step of a request could start a program.
+            return Err(self.budget.timeout_error());
+        }
+        match tokio::time::timeout(time_left, requests).await {
             Ok(result) => result,
             Err(_) => Err(self.budget.timeout_error()),
         }

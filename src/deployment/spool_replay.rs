@@ -26,6 +26,8 @@ use crate::state::spool_file::SpoolItem;
 use crate::system::clock::utc_now;
 
 const STATUS_HINT: &str = "run `config-backup status`";
+/// A target whose failure takes longer is put off.
+const COSTLY_TIME: Duration = Duration::from_millis(400);
 /// The number of targets that are sent to at the same time.
 const CONCURRENT_TARGETS: usize = 16;
 
@@ -230,31 +232,25 @@ impl QueueSending<'_> {
             return self.report_put_off(&put_off);
         }
 
-        let time_left = self.deadline.saturating_duration_since(Instant::now());
+        let began = Instant::now();
+        let time_left = self.deadline.saturating_duration_since(began);
         let sending = Box::pin(self.send(open_store));
         let result = tokio::time::timeout(time_left, sending).await;
-        let (now, has_sent) = (utc_now(), self.progress.borrow().report.sent > 0);
-        match result {
-            Ok(Ok(())) => clear_put_off(self.state_dirs(), &put_off_name),
-            Ok(Err(error)) => {
-                if let Some(stuck) = self.add_stop(&error) {
-                    let put_item = if has_sent { put_off } else { put_last };
-                    put_item(self.state_dirs(), &stuck, now, &error.message);
-                }
-                // A target that took something is not stuck.
-                if !has_sent {
-                    put_off(self.state_dirs(), &put_off_name, now, &error.message);
-                }
+        let has_sent = self.progress.borrow().report.sent > 0;
+        let error = match result {
+            Ok(Ok(())) => {
+                clear_put_off(self.state_dirs(), &put_off_name);
+                return self.progress.into_inner().report;
             }
-            Err(_) => {
-                let error = time_over_error(self.replay.time_limit, has_sent);
-                if let Some(slow) = self.add_stop(&error) {
-                    put_last(self.state_dirs(), &slow, now, &error.message);
-                }
-                if !has_sent {
-                    put_off(self.state_dirs(), &put_off_name, now, &error.message);
-                }
-            }
+            Ok(Err(error)) => error,
+            Err(_) => time_over_error(self.replay.time_limit, has_sent),
+        };
+        if let Some(stuck) = self.add_stop(&error) {
+            put_last(self.state_dirs(), &stuck, utc_now(), &error.message);
+        }
+        // A target that took something is not stuck, and one that fails at once costs no time.
+        if !has_sent && began.elapsed() >= COSTLY_TIME {
+            put_off(self.state_dirs(), &put_off_name, utc_now(), &error.message);
         }
         self.progress.into_inner().report
     }
@@ -319,7 +315,7 @@ impl QueueSending<'_> {
         ));
         report.first_error.get_or_insert_with(|| error.clone());
         let name = item_put_off_name(&upload.path);
-        put_off(self.state_dirs(), &name, utc_now(), &error.message);
+        put_last(self.state_dirs(), &name, utc_now(), &error.message);
         Ok(())
     }
 

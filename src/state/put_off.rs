@@ -19,6 +19,8 @@ pub const PUT_OFF_DIR: &str = "retries";
 
 const FIRST_DELAY: Duration = Duration::from_mins(1);
 const MAX_DELAY: Duration = Duration::from_hours(1);
+/// So many failures in a row of one upload may be a bad moment each.
+const MAX_PASSING_FAILURES: u32 = 2;
 
 /// Why and how long something is not tried. The field names are part of the file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,27 +55,32 @@ pub fn read_put_off(state_dirs: &StateDirs, name: &str) -> Option<PutOff> {
     None
 }
 
-/// Notes a failure. The delay doubles with each one.
+/// Notes a failure and puts off the next try. The delay doubles with each failure.
 pub fn put_off(state_dirs: &StateDirs, name: &str, now: DateTime<Utc>, reason: &str) {
     let failures = count_failures(state_dirs, name);
-    let doublings = (failures - 1).min(16);
-    let delay = MAX_DELAY.min(FIRST_DELAY.saturating_mul(1 << doublings));
-    let put_off = PutOff {
-        next_try_at: now + delay,
+    write_put_off(
+        state_dirs,
+        name,
         failures,
-        reason: sanitize(reason).into_owned(),
-    };
-    write_put_off(state_dirs, name, &put_off);
+        now + delay_after(failures),
+        reason,
+    );
 }
 
-/// Notes a failure that may be that of others, so it costs no time but its place before them.
+/// Notes a failure that may pass at once. Until it has happened several times, it costs no time but
+/// its place before others.
 pub fn put_last(state_dirs: &StateDirs, name: &str, now: DateTime<Utc>, reason: &str) {
-    let put_off = PutOff {
-        next_try_at: now,
-        failures: count_failures(state_dirs, name),
-        reason: sanitize(reason).into_owned(),
+    let failures = count_failures(state_dirs, name);
+    let delay = match failures.checked_sub(MAX_PASSING_FAILURES) {
+        None | Some(0) => Duration::ZERO,
+        Some(more) => delay_after(more),
     };
-    write_put_off(state_dirs, name, &put_off);
+    write_put_off(state_dirs, name, failures, now + delay, reason);
+}
+
+fn delay_after(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    MAX_DELAY.min(FIRST_DELAY.saturating_mul(1 << doublings))
 }
 
 /// The failures of `name`, with one more.
@@ -84,8 +91,19 @@ fn count_failures(state_dirs: &StateDirs, name: &str) -> u32 {
     }
 }
 
-fn write_put_off(state_dirs: &StateDirs, name: &str, put_off: &PutOff) {
-    let Ok(bytes) = serde_json::to_vec(put_off) else {
+fn write_put_off(
+    state_dirs: &StateDirs,
+    name: &str,
+    failures: u32,
+    next_try_at: DateTime<Utc>,
+    reason: &str,
+) {
+    let put_off = PutOff {
+        next_try_at,
+        failures,
+        reason: sanitize(reason).into_owned(),
+    };
+    let Ok(bytes) = serde_json::to_vec(&put_off) else {
         return;
     };
     // If it cannot be written, the next deployment tries at once.
@@ -111,6 +129,18 @@ fn file_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_that_may_pass_is_put_off_from_the_third_time_on() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
+        let now = DateTime::from_timestamp(1_761_834_652, 0).expect("a time");
+        for minutes in [0, 0, 1, 2, 4] {
+            put_last(&state_dirs, "item", now, "no answer");
+            let put_off = read_put_off(&state_dirs, "item").expect("noted");
+            assert_eq!((put_off.next_try_at - now).num_minutes(), minutes);
+        }
+    }
 
     #[test]
     fn the_delay_doubles_until_a_success() {

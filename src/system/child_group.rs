@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 #[cfg(unix)]
@@ -16,6 +16,11 @@ use crate::system::{deadline, panics, signals};
 static RUNNING_GROUPS: Mutex<Vec<ChildGroup>> = Mutex::new(Vec::new());
 /// Whether this program ends, so that it must not start another one.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
+/// How many children are being started, which no group knows yet.
+static STARTING_COUNT: Mutex<usize> = Mutex::new(0);
+static STARTING_CHANGED: Condvar = Condvar::new();
+/// How long the end of this program waits for them. A start on a dead mount takes for ever.
+const MAX_START_TIME: Duration = Duration::from_millis(200);
 
 /// The process group of a child. A clone is the same group.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +50,8 @@ pub(super) fn run_child(command: Command, limit: Duration, max_bytes: u64) -> Op
 /// Ends all groups, before this program ends.
 pub fn end_all_children() {
     IS_ENDING.store(true, Ordering::SeqCst);
+    let count = lock(&STARTING_COUNT);
+    drop(STARTING_CHANGED.wait_timeout_while(count, MAX_START_TIME, |count| *count > 0));
     let groups = lock(&RUNNING_GROUPS).clone();
     for group in groups {
         group.end();
@@ -66,8 +73,7 @@ impl ChildGroup {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         signals::end_children_on_interrupt();
 
-        let mut child = command.spawn()?;
-        self.begin(child.id());
+        let mut child = self.spawn(command)?;
         let output = self.collect(&mut child, max_bytes);
         // The child has not been waited for, so its id still belongs to it and to its group.
         self.end();
@@ -78,6 +84,22 @@ impl ChildGroup {
             stdout,
             stderr,
         })
+    }
+
+    /// Starts a child so that [`end_all_children`] cannot miss it.
+    fn spawn(&self, mut command: Command) -> io::Result<Child> {
+        *lock(&STARTING_COUNT) += 1;
+        let started = if IS_ENDING.load(Ordering::SeqCst) {
+            Err(io::Error::other("this program ends"))
+        } else {
+            command.spawn()
+        };
+        if let Ok(child) = &started {
+            self.begin(child.id());
+        }
+        *lock(&STARTING_COUNT) -= 1;
+        STARTING_CHANGED.notify_all();
+        started
     }
 
     fn collect(&self, child: &mut Child, max_bytes: u64) -> io::Result<(Vec<u8>, Vec<u8>)> {

@@ -25,8 +25,9 @@ fn run_read_commands(world: &World, customer: &str) -> usize {
         &["verify", customer],
     ];
     let goes_well = |verb: &&&[&str]| {
-        let (code, _, messages) = run_command_as(world, "default", verb);
-        matches!(code, Some(0 | 7)) && !messages.contains("the archive: ")
+        let (code, output, messages) = run_command_as(world, "default", verb);
+        let has_read_all = !output.contains("unreadable: ") && !messages.contains("the archive: ");
+        matches!(code, Some(0 | 7)) && has_read_all
     };
     commands.iter().filter(goes_well).count()
 }
