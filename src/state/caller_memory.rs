@@ -1,6 +1,6 @@
 //! Who deployed last with a profile, so that a deployment that cannot ask STS is not anonymous.
 //!
-//! A memory is evidence and not an answer: whoever uses it asks STS later and compares.
+//! A memory is evidence and not an answer: the program asks STS later and compares.
 
 use std::fs;
 
