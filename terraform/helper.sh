@@ -52,6 +52,12 @@ plain() {
   printf '%s' "$1" | LC_ALL=C tr '\n' ' ' | LC_ALL=C tr -d '\000-\037\177\042\134' | LC_ALL=C sed "$marks"
 }
 
+# Sets `shown` to what of the URL may be shown: a user name, a query and a fragment can be secrets.
+show_url() {
+  shown=${url%%[?#]*}
+  case $shown in *://*@*) shown=${shown%%://*}://${shown##*@} ;; *) ;; esac
+}
+
 # Prints the answer with the message $1. $2 is the number of seconds that are gone, which `deploy` must not have again.
 answer_instead() {
   message=$(plain "$1")
@@ -129,9 +135,7 @@ fetch() {
     esac
   done
   name=${url##*/}
-  # A user name, a query and a fragment can be secrets.
-  shown=${url%%[?#]*}
-  case $shown in *://*@*) shown=${shown%%://*}://${shown##*@} ;; *) ;; esac
+  show_url
   absent="the helper '$helper' is not installed, and not to be had from '$shown'"
 
   wanted=$(printf '%s\n' "$sums" | sum_of_file)
@@ -326,7 +330,8 @@ conclude() {
   elif [ -n "$code" ]; then
     answer_instead "the helper '$found' gave no answer of config-backup in '$command': $way_out" "$ticks"
   elif [ -n "$fetching" ] && [ "$found" = "$helper" ]; then
-    answer_instead "the helper '$helper' is not installed, and did not come from '$url' within $limit s: $way_out" "$ticks"
+    show_url
+    answer_instead "the helper '$helper' is not installed, and did not come from '$shown' within $limit s: $way_out" "$ticks"
   else
     answer_instead "the helper '$found' did not answer in '$command' within $limit s and was ended: $way_out" "$ticks"
   fi
