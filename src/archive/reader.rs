@@ -151,13 +151,13 @@ pub struct ArchiveResult {
     pub(crate) failures: ObjectFailures,
 }
 
-/// Like [`bulk_get::list_and_fetch`], followed by the records that only the archive has.
+/// Like `bulk_get::list_and_fetch`, followed by the records that only the archive has.
 ///
 /// The sink gets the archived records below the same prefixes as one more page, except those with
 /// an object of their own. It then gets the body of each record that it wants once.
 ///
 /// # Errors
-/// See [`bulk_get::list_and_fetch`] and [`read_archive`].
+/// See `bulk_get::list_and_fetch` and [`read_archive`].
 pub async fn fetch_with_archive(
     store: &Arc<ObjectStore>,
     requests: Vec<ListRequest>,
