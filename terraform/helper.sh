@@ -48,9 +48,11 @@ mark="helper.sh $$ "
 # The text as the inside of a JSON string and as one line: without quotes, backslashes, control characters, line separators
 # and marks that change the writing direction. By bytes, because the tr of macOS stops at a byte that is not a character.
 marks=$(printf 's/\302[\200-\237]//g;s/\330\234//g;s/\342\200[\216\217\250-\256]//g;s/\342\201[\246-\251]//g')
-plain() {
-  printf '%s' "$1" | LC_ALL=C tr '\n' ' ' | LC_ALL=C tr -d '\000-\037\177\042\134' | LC_ALL=C sed "$marks"
-}
+plain() (
+  PATH=$own_path
+  export LC_ALL=C
+  printf '%s' "$1" | tr '\n' ' ' | tr -d '\000-\037\177\042\134' | sed "$marks"
+)
 
 # Sets `shown` to what of the URL may be shown: a user name, a query and a fragment can be secrets.
 show_url() {

@@ -1104,7 +1104,8 @@ import json, sys
 expected = json.loads(sys.argv[1])
 calls = [line.split(" ", 1) for line in open(".terraform/stub/config.yaml.calls")]
 assert [verb for verb, _ in calls] == ["context", "deploy"], calls
-facts = {"unit_version", "planned_id", "deployment_id", "backup_id", "backup_key", "config_hash", "plan_status", "spent_ms"}
+facts = {"unit_version", "planned_id", "deployment_id", "backup_id", "backup_key", "config_hash", "plan_status", "spent_ms",
+         "caller_arn", "user_id", "account", "credentials_id"}
 for verb, query in calls:
     query = json.loads(query)
     query = json.loads(query["request"]) if verb == "deploy" else query

@@ -200,6 +200,7 @@ impl RunningDeployment {
                 at: entry.item.at,
                 backup_id: entry.item.backup_id.clone(),
                 stored_key: entry.item.stored_key.clone(),
+                queued_at: entry.item.queued_at,
                 ..item.clone()
             };
             if entry.item == same_item {

@@ -49,9 +49,12 @@ struct BucketCustomer {
 /// Sorts by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct DeploymentTime {
-    began_at: DateTime<Utc>,
+    began_at: QueueTime,
     deployment_id: String,
 }
+
+/// The time of an item to the second, as records have it, and its place within that second.
+type QueueTime = (DateTime<Utc>, u64);
 
 impl SpoolQueue {
     pub(crate) fn read(items: &[PathBuf]) -> Self {
@@ -77,10 +80,11 @@ impl SpoolQueue {
     }
 
     pub(crate) fn find_newest_deployments(&self) -> NewestDeployments {
-        let mut began_at: HashMap<&str, DateTime<Utc>> = HashMap::new();
+        let mut began_at: HashMap<&str, QueueTime> = HashMap::new();
         for QueuedUpload { item, .. } in &self.uploads {
-            let time = began_at.entry(&item.deployment_id).or_insert(item.at);
-            *time = item.at.min(*time);
+            let queued = (item.at, item.queued_at);
+            let time = began_at.entry(&item.deployment_id).or_insert(queued);
+            *time = queued.min(*time);
         }
         let mut newest = NewestDeployments::default();
         for QueuedUpload { item, .. } in &self.uploads {
@@ -118,7 +122,7 @@ impl SpoolQueue {
             queue.uploads.sort_by_cached_key(|upload| {
                 let has_failed = upload.find_put_off(state_dirs).is_some();
                 let is_config = upload.item.kind == SpoolItemKind::Config;
-                (has_failed, is_config, upload.item.at)
+                (has_failed, is_config, upload.item.at, upload.item.queued_at)
             });
         }
         queues
@@ -143,12 +147,12 @@ impl TargetQueue {
 }
 
 impl NewestDeployments {
-    /// Adds a deployment that the spool does not have, or not any more.
+    /// Adds the running deployment, which the spool does not have, or not any more.
     pub(crate) fn add(&mut self, item: &SpoolItem) {
         self.add_time(
             BucketCustomer::of(item),
             DeploymentTime {
-                began_at: item.at,
+                began_at: (item.at, u64::MAX),
                 deployment_id: item.deployment_id.clone(),
             },
         );

@@ -106,8 +106,8 @@ fn cached_terraform_version(state_dirs: &StateDirs, program: &Path, name: &str) 
     })
 }
 
-/// Identifies the run of Terragrunt that this program belongs to: the machine's boot, the process
-/// and its start. `None` without Terragrunt.
+/// Identifies the run of Terragrunt that this program belongs to: the machine's boot, the namespace
+/// of process ids, the process and its start. `None` without Terragrunt.
 pub(crate) fn find_terragrunt_run() -> Option<String> {
     let is_terragrunt =
         |ancestor: &AncestorProcess| is_terragrunt_name(&program_name(&ancestor.command));
@@ -115,8 +115,12 @@ pub(crate) fn find_terragrunt_run() -> Option<String> {
     let process_id = terragrunt.process_id;
 
     let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    // Two containers with one state directory can have the same ids.
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let namespace = namespace.display();
     let start = find_process_start(process_id)?;
-    Some(format!("{} {process_id} {}", boot_id.trim(), start.trim()))
+    let (boot_id, start) = (boot_id.trim(), start.trim());
+    Some(format!("{boot_id} {namespace} {process_id} {start}"))
 }
 
 fn find_process_start(process_id: u32) -> Option<String> {

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::state::dirs::{StateDirs, StateWrite};
 use crate::state::spool_file::{self, SpoolItem, SpoolItemKind};
 use crate::system::atomic_file;
+use crate::system::clock::unix_nanoseconds;
 
 /// The suffix of the items' file names.
 pub const ITEM_SUFFIX: &str = ".item";
@@ -82,7 +83,8 @@ impl Spool {
     ///
     /// # Errors
     /// The spool is full, or no state directory can be written.
-    pub fn enqueue(&self, item: SpoolItem, body: Vec<u8>) -> Result<SpoolEntry, Error> {
+    pub fn enqueue(&self, mut item: SpoolItem, body: Vec<u8>) -> Result<SpoolEntry, Error> {
+        item.queued_at = unix_nanoseconds();
         // The names sort by time, so that the oldest item is uploaded first.
         let time = item.at.format("%Y%m%dT%H%M%SZ");
         let kind = item.kind.as_str();
@@ -384,7 +386,13 @@ mod tests {
         assert_eq!(spool.list().items, std::slice::from_ref(&path));
 
         let entry = lock_existing(&path).expect("not locked");
-        assert_eq!(entry.item, config_item(&body));
+        let queued_at = entry.item.queued_at;
+        let item = SpoolItem {
+            queued_at,
+            ..config_item(&body)
+        };
+        assert!(queued_at > 0);
+        assert_eq!(entry.item, item);
         assert_eq!(entry.body, body);
         entry.remove().expect("removed");
         assert_eq!(spool.list().items, Vec::<PathBuf>::new());

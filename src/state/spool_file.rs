@@ -59,6 +59,9 @@ pub struct SpoolItem {
     pub md5: String,
     /// SHA-256 of the body, in hex. Detects a truncated file.
     pub sha256: String,
+    /// Nanoseconds since 1970, for the order within a second; 0 in items of older versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub queued_at: u64,
     /// The history copy that the plan found in the bucket. Only for a config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_key: Option<String>,
@@ -77,6 +80,11 @@ pub struct CallerEvidence {
     /// Who STS named before, at plan or for the last deployment with this profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub earlier: Option<CallerIdentity>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl CallerEvidence {
@@ -105,6 +113,7 @@ impl SpoolItem {
             at,
             md5: String::new(),
             sha256: sha256_hex(body),
+            queued_at: 0,
             stored_key: None,
             caller: CallerEvidence::default(),
         }

@@ -11,10 +11,10 @@ pub fn utc_now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(0)
 }
 
-/// Nanoseconds since 1970.
+/// Nanoseconds since 1970. Tells what comes first within a second.
 #[must_use]
 #[allow(clippy::disallowed_methods)] // the only file that reads the clock
-pub(super) fn unix_nanoseconds() -> u64 {
+pub fn unix_nanoseconds() -> u64 {
     let nanoseconds = Utc::now().timestamp_nanos_opt();
     nanoseconds.unwrap_or_default().unsigned_abs()
 }

@@ -25,8 +25,15 @@ pub fn read_until(
     deadline: Instant,
     is_complete: impl Fn(&[u8]) -> bool,
 ) -> io::Result<Vec<u8>> {
-    let chunks = spawn_reader(input)?;
     let mut bytes = Vec::new();
+    let chunks = match spawn_reader(input) {
+        Ok(chunks) => chunks,
+        Err(input) => {
+            // Without a thread the input is still more likely to end than not.
+            input.take(max_bytes as u64).read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        }
+    };
     let mut wait_until = deadline;
     loop {
         let time_left = wait_until.saturating_duration_since(Instant::now());
@@ -63,31 +70,42 @@ pub fn read_file_start(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sends what is read chunk by chunk, an empty chunk at the end. A chunk that is not taken stops
-/// the thread, so that an endless input takes no memory.
-fn spawn_reader(
-    mut input: impl Read + Send + 'static,
-) -> io::Result<mpsc::Receiver<io::Result<Vec<u8>>>> {
+/// Sends what is read chunk by chunk, an empty chunk at the end. Gives `input` back if no thread can
+/// be started.
+fn spawn_reader<R: Read + Send + 'static>(
+    input: R,
+) -> Result<mpsc::Receiver<io::Result<Vec<u8>>>, R> {
     let (sender, receiver) = mpsc::sync_channel(1);
+    let (input_sender, input_receiver) = mpsc::channel::<R>();
     let read = move || {
-        loop {
-            let mut chunk = vec![0; CHUNK_BYTES];
-            let result = match input.read(&mut chunk) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Ok(count) => {
-                    chunk.truncate(count);
-                    Ok(chunk)
-                }
-                Err(error) => Err(error),
-            };
-            let is_last = !matches!(&result, Ok(chunk) if !chunk.is_empty());
-            if sender.send(result).is_err() || is_last {
-                return;
-            }
+        if let Ok(input) = input_receiver.recv() {
+            send_chunks(input, &sender);
         }
     };
-    panics::spawn_thread(read, || ())?;
+    if panics::spawn_thread(read, || ()).is_err() {
+        return Err(input);
+    }
+    let _ = input_sender.send(input);
     Ok(receiver)
+}
+
+/// A chunk that is not taken ends this, so that an endless input takes no memory.
+fn send_chunks(mut input: impl Read, sender: &mpsc::SyncSender<io::Result<Vec<u8>>>) {
+    loop {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let result = match input.read(&mut chunk) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Ok(count) => {
+                chunk.truncate(count);
+                Ok(chunk)
+            }
+            Err(error) => Err(error),
+        };
+        let is_last = !matches!(&result, Ok(chunk) if !chunk.is_empty());
+        if sender.send(result).is_err() || is_last {
+            return;
+        }
+    }
 }
 
 /// Writes `bytes`.

@@ -79,6 +79,10 @@ run "first_deployment" {
       config_hash           = "md5-of-the-plan"
       plan_status           = "ok"
       spent_ms              = "7"
+      caller_arn            = "arn:aws:iam::123456789012:user/john.doe"
+      user_id               = "AIDAJOHN"
+      account               = "123456789012"
+      credentials_id        = "0123456789abcdef"
     }
     error_message = "The request of `deploy` is ${file("${var.config_file_path}.deploy.stdin")}"
   }

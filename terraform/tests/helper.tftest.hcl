@@ -284,13 +284,15 @@ run "a_context_that_is_garbage_costs_no_deployment" {
   }
 
   assert {
-    condition = { for key in ["planned_id", "backup_id", "backup_key", "config_hash", "plan_status", "spent_ms"] : key => jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request)[key] } == {
-      planned_id  = data.external.context.result.deployment_id
-      backup_id   = data.external.context.result.deployment_id
-      backup_key  = ""
-      config_hash = ""
-      plan_status = "error"
-      spent_ms    = "0"
+    condition = { for key in ["planned_id", "backup_id", "backup_key", "config_hash", "plan_status", "spent_ms", "caller_arn", "credentials_id"] : key => jsondecode(jsondecode(file("${var.config_file_path}.deploy.stdin")).request)[key] } == {
+      planned_id     = data.external.context.result.deployment_id
+      backup_id      = data.external.context.result.deployment_id
+      backup_key     = ""
+      config_hash    = ""
+      plan_status    = "error"
+      spent_ms       = "0"
+      caller_arn     = ""
+      credentials_id = ""
     }
     error_message = "The request of `deploy` is ${file("${var.config_file_path}.deploy.stdin")}"
   }

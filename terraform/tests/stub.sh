@@ -31,7 +31,7 @@ printf '%s %s\n' "$command" "$input" >>"$config.calls"
 healthy() {
   case $command in
     context)
-      printf '{"status":"ok","message":"","config_hash":"md5-of-the-plan","backup_id":"backup-%s","backup_key":"key-of-the-plan","deployment_id":"%s-%s","spent_ms":"7","version":"0"}\n' \
+      printf '{"status":"ok","message":"","config_hash":"md5-of-the-plan","backup_id":"backup-%s","backup_key":"key-of-the-plan","deployment_id":"%s-%s","spent_ms":"7","version":"0","caller_arn":"arn:aws:iam::123456789012:user/john.doe","user_id":"AIDAJOHN","account":"123456789012","credentials_id":"0123456789abcdef"}\n' \
         "$(value cluster_name)" "$(date +%s)" "$$"
       ;;
     *)

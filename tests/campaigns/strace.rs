@@ -26,7 +26,13 @@ cd /
 case $(uname -m) in x86_64) read=0 ;; *) read=63 ;; esac
 exec 3<&0
 PATH=/nonexistent "$@" <&3 3<&- >"$out/stdout" 2>"$out/stderr" &
-while IFS= read -r call <"/proc/$!/syscall" && [ "${call#"$read 0x0 "}" = "$call" ]; do :; done
+reads() {
+  for thread in "/proc/$!/task"/*/syscall; do
+    ! { IFS= read -r call <"$thread" && [ "${call#"$read 0x0 "}" != "$call" ]; } || return 0
+  done
+  return 1
+}
+while [ -d "/proc/$!" ] && ! reads; do :; done
 exec 3<&-
 exec strace -f -ff -y -s 0 -e signal=KILL,INT -e trace=%file,%desc,%network ${inject:+-e "inject=$inject"} -o "$out/trace" -p $!
 "#;

@@ -1,7 +1,9 @@
 //! The secrets of config.yaml in verbose output: traces, process lists and environments.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::panic::catch_unwind;
+use std::path::Path;
 use std::process::Command;
 
 use crate::customer_stack::{CustomerStack, folder_contents, with_both_tools, write_script};
@@ -26,6 +28,21 @@ const NOTING: &str = r#"{
 } >>"$SEEN" 2>/dev/null
 exec "$real" "$@"
 "#;
+
+/// Fills a folder with links to all programs in PATH but one.
+fn link_programs_except(name: &str, links: &Path) {
+    fs::create_dir(links).unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for entry in std::env::split_paths(&path).filter_map(|folder| fs::read_dir(folder).ok()) {
+        for program in entry
+            .flatten()
+            .filter(|program| program.file_name() != name)
+        {
+            // Of two programs with one name, the first one counts.
+            let _ = symlink(program.path(), links.join(program.file_name()));
+        }
+    }
+}
 
 fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: CustomerStack) {
     let seen = stack.world.path().join("seen");
@@ -54,12 +71,10 @@ fn no_secret_stands_in_a_trace_nor_in_any_process_around_the_helper(mut stack: C
         .status()
         .unwrap();
     assert!(committed.success());
-    let path = std::env::join_paths(
-        [folder.clone()]
-            .into_iter()
-            .chain(std::env::split_paths(&path)),
-    )
-    .unwrap();
+    // The helper prefers a program to a script, so the script must be the only git.
+    let others = stack.world.path().join("other programs");
+    link_programs_except("git", &others);
+    let path = std::env::join_paths([&folder, &others]).unwrap();
     stack.set_variable("PATH", path.to_str().unwrap());
     stack.set_variable(
         "CONFIG_BACKUP_HELPER",

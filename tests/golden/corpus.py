@@ -294,7 +294,7 @@ class Corpus:
         # Without the generator, so that the corpus of a seed stays the same in all else.
         draw = zlib.crc32(f"{customer} {at} {len(self.objects)}".encode())
         if draw % 3 == 0:
-            fields["chain"] = {"writer": f"{draw:016x}", "number": 1 + draw // 3 % 3, "previous": ""}
+            fields["chain"] = {"writer": f"c{draw:015x}", "number": 1 + draw // 3 % 3, "previous": ""}
         self.put("good", self.free_key(customer, at), modified, self.spell(fields))
 
     def vary_time(self, fields):

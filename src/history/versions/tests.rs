@@ -1,6 +1,7 @@
 //! Which version a word means, and which deployments used a version.
 
 use super::*;
+use crate::record::ChainLink;
 use crate::record::parse::ParsedRecord;
 use crate::snapshot::CopyName;
 
@@ -254,4 +255,51 @@ fn lists_at_most_six_candidates() {
         said(7),
         "`abcd` matches 7 deployments: abcd0, abcd1, abcd2, abcd3, abcd4, abcd5, …; give more of its name"
     );
+}
+
+#[test]
+fn the_latest_version_is_that_of_the_newest_deployment() {
+    // A, then B without a network, then A again; B was sent late.
+    let versions = vec![
+        version_at("2026-10-01T08:00:00Z", A),
+        version_at("2026-10-02T08:00:00Z", B),
+    ];
+    let (key_of_a, key_of_b) = (versions[0].key.clone(), versions[1].key.clone());
+    let deployments = vec![
+        deployment_at("2026-10-01T08:00:00Z", "1", A, &key_of_a),
+        deployment_at("2026-10-02T08:00:00Z", "2", B, &key_of_b),
+        deployment_at("2026-10-03T08:00:00Z", "3", A, &key_of_a),
+    ];
+    let history = ConfigHistory::new(versions, deployments);
+    let find = |selector| {
+        let index = history.find_version(&selector).expect("a version");
+        version_md5(&history.versions()[index]).to_owned()
+    };
+    assert_eq!(find(VersionSelector::Latest), A);
+    let at = |time: &str| VersionSelector::At(parse_time(time));
+    assert_eq!(find(at("2026-10-03T08:00:00Z")), A);
+    assert_eq!(find(at("2026-10-03T07:59:59Z")), B);
+    assert_eq!(find(at("2026-10-01T08:00:00Z")), A);
+}
+
+#[test]
+fn versions_of_one_second_have_the_order_of_their_deployments() {
+    let time = "2026-10-01T08:00:00Z";
+    for newest in [A, B] {
+        let versions = vec![version_at(time, A), version_at(time, B)];
+        let deployments = [(B, 1), (A, 2)].map(|(md5, number)| {
+            let key = keys::config_version_key("acme", parse_time(time), md5);
+            let mut deployment = deployment_at(time, "id", md5, &key);
+            let number = if newest == A { number } else { 3 - number };
+            deployment.parsed.chain = Some(ChainLink {
+                number,
+                ..ChainLink::default()
+            });
+            deployment
+        });
+        let history = ConfigHistory::new(versions, deployments.to_vec());
+        assert_eq!(version_md5(&history.versions()[0]), newest);
+        let latest = history.find_version(&VersionSelector::Latest);
+        assert_eq!(latest.expect("a version"), 0);
+    }
 }
