@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -300,17 +301,24 @@ impl WrapperCase {
         let step_folder = (self.tool == "tofu").then(|| step.with_file_name(""));
         let system = ["/usr/bin", "/bin"].map(PathBuf::from);
         let step_path = std::env::join_paths(step_folder.into_iter().chain(system));
-        let started = Instant::now();
-        let ran = command
+        command
             .current_dir(&module)
             .env("PATH", step_path.expect("folders without a colon"))
             .env("CASE_FOLDER", self.folder())
             .env("CASE_PATH", path)
             .env("CASE_HELPER", helper)
-            .env("CASE_REQUEST", request_file)
-            .output();
-        ran.expect("it starts");
-        started.elapsed()
+            .env("CASE_REQUEST", request_file);
+        loop {
+            let started = Instant::now();
+            match command.output() {
+                // A process that another test starts has the script open until it is another program.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {}
+                ran => {
+                    ran.expect("it starts");
+                    return started.elapsed();
+                }
+            }
+        }
     }
 
     /// Deploys and compares.
