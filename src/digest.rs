@@ -5,6 +5,9 @@
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
+/// The length of a [`short_digest`].
+pub const SHORT_DIGEST_HEX_DIGITS: usize = 16;
+
 /// Two digests of the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentDigests {
@@ -50,6 +53,14 @@ pub fn compute_digests(bytes: &[u8]) -> ContentDigests {
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+/// The first 16 hex digits of the SHA-256, which tell some thousand names apart.
+#[must_use]
+pub fn short_digest(bytes: &[u8]) -> String {
+    let mut digest = sha256_hex(bytes);
+    digest.truncate(SHORT_DIGEST_HEX_DIGITS);
+    digest
 }
 
 /// SHA-256 in Base64 (RFC 4648), as `x-amz-checksum-sha256` carries it.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::sha256_hex;
+use crate::digest::short_digest;
 use crate::record::ChainLink;
 use crate::state::dirs::StateDirs;
 use crate::system::atomic_file::{self, FileMode};
@@ -297,8 +297,7 @@ impl ClaimFiles<'_> {
 }
 
 fn scope_of(bucket_identity: &str, customer: &str) -> String {
-    let digest = sha256_hex(format!("{bucket_identity}\n{customer}").as_bytes());
-    digest[..16].to_owned()
+    short_digest(format!("{bucket_identity}\n{customer}").as_bytes())
 }
 
 /// A unique id for a chain: 16 hex digits.
@@ -307,8 +306,7 @@ pub fn new_writer_id() -> String {
     if let Some(key) = random_key() {
         return hex::encode(&key[..8]);
     }
-    let id = unique_id(utc_now());
-    sha256_hex(id.as_bytes())[..16].to_owned()
+    short_digest(unique_id(utc_now()).as_bytes())
 }
 
 /// The free chains of a scope: first those without a seal, then the others in a fixed order, so

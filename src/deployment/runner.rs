@@ -27,7 +27,7 @@ use crate::deployment::spool_replay::{OpenBucket, SpoolReplay, queued_uploads_no
 use crate::deployment::subject::{self, DeploymentSubject};
 use crate::deployment::tool_versions;
 use crate::deployment::upload::config::UploadMode;
-use crate::digest::sha256_hex;
+use crate::digest::short_digest;
 use crate::error::{Error, ErrorKind};
 use crate::record::UsageRecord;
 use crate::s3::store::{BucketTarget, CallerIdentity, ObjectStore};
@@ -382,9 +382,8 @@ fn demanded_encryption_note(store: &ObjectStore, state_dirs: &StateDirs) -> Opti
 }
 
 fn is_first_bucket_notice(store: &ObjectStore, state_dirs: &StateDirs, topic: &str) -> bool {
-    let bucket = sha256_hex(store.bucket_identity().as_bytes());
-    let name = format!("{topic}.{}", &bucket[..16]);
-    is_first_notice(state_dirs, &name)
+    let bucket = short_digest(store.bucket_identity().as_bytes());
+    is_first_notice(state_dirs, &format!("{topic}.{bucket}"))
 }
 
 async fn open_store(

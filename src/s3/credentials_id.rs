@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::sha256_hex;
+use crate::digest::{SHORT_DIGEST_HEX_DIGITS, short_digest};
 use crate::system::env::env_var;
-
-const ID_HEX_DIGITS: usize = 16;
 
 /// The start of the SHA-256 of an access key's id, in hex. The id itself names an account and is
 /// not for plans and states.
@@ -19,15 +17,14 @@ pub struct CredentialsId(String);
 
 impl CredentialsId {
     fn of_access_key(access_key_id: &str) -> Self {
-        let mut digest = sha256_hex(access_key_id.as_bytes());
-        digest.truncate(ID_HEX_DIGITS);
-        Self(digest)
+        Self(short_digest(access_key_id.as_bytes()))
     }
 
     /// Parses what [`CredentialsId::as_str`] returned; `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let is_id = text.len() == ID_HEX_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_id =
+            text.len() == SHORT_DIGEST_HEX_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
         is_id.then(|| Self(text.to_owned()))
     }
 

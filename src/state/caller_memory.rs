@@ -2,12 +2,9 @@
 //!
 //! A memory is evidence and not an answer: the program asks STS later and compares.
 
-use std::fs;
-
-use crate::digest::sha256_hex;
 use crate::s3::store::CallerIdentity;
 use crate::state::dirs::StateDirs;
-use crate::system::atomic_file::{self, FileMode};
+use crate::state::note_file::{read_note, write_note};
 
 /// The subdirectory of the state directory.
 pub const CALLERS_DIR: &str = "callers";
@@ -15,36 +12,15 @@ pub const CALLERS_DIR: &str = "callers";
 /// The caller that STS named last for a profile.
 #[must_use]
 pub fn read_caller(state_dirs: &StateDirs, profile: &str) -> Option<CallerIdentity> {
-    let name = file_name(profile);
-    for dir in state_dirs.subdirs(CALLERS_DIR) {
-        if let Ok(bytes) = fs::read(dir.join(&name))
-            && let Ok(caller) = serde_json::from_slice(&bytes)
-        {
-            return Some(caller);
-        }
-    }
-    None
+    read_note(state_dirs, CALLERS_DIR, profile)
 }
 
 /// Remembers a caller. Writes only if it is another one than before.
 pub fn write_caller(state_dirs: &StateDirs, profile: &str, caller: &CallerIdentity) {
-    if read_caller(state_dirs, profile).as_ref() == Some(caller) {
-        return;
+    if read_caller(state_dirs, profile).as_ref() != Some(caller) {
+        // Without a memory, a later deployment may have to stay anonymous.
+        write_note(state_dirs, CALLERS_DIR, profile, caller);
     }
-    let Ok(bytes) = serde_json::to_vec(caller) else {
-        return;
-    };
-    // Without a memory, a later deployment may have to stay anonymous.
-    let _ = state_dirs.write_in(CALLERS_DIR, |dir| {
-        let path = dir.join(file_name(profile));
-        atomic_file::write_atomically(&path, &[&bytes], FileMode::Private)
-    });
-}
-
-/// A profile's name can have any character.
-fn file_name(profile: &str) -> String {
-    let digest = sha256_hex(profile.as_bytes());
-    format!("{}.json", &digest[..16])
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::digest::sha256_hex;
+use crate::digest::short_digest;
 use crate::error::{Error, ErrorKind};
 use crate::state::dirs::StateDirs;
 use crate::system::atomic_file::{self, AtomicFile, FileMode};
@@ -32,9 +32,8 @@ impl KnownPlace {
     #[must_use]
     pub fn from_argument(argument: Option<&str>, bucket_identity: &str) -> Self {
         let Some(argument) = argument else {
-            let bucket = sha256_hex(bucket_identity.as_bytes());
-            let name = format!("{}.jsonl", &bucket[..16]);
-            return Self::StateDir(StateDirs::detect(), name);
+            let bucket = short_digest(bucket_identity.as_bytes());
+            return Self::StateDir(StateDirs::detect(), format!("{bucket}.jsonl"));
         };
         let text = argument.trim();
         if let Some(line) = text.strip_prefix(KNOWN_LINE_PREFIX) {

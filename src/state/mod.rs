@@ -9,6 +9,7 @@
 //! - `put_off`: uploads that are not tried again before some time
 //! - `quarantine`: files from the spool that are not readable items
 //! - `cleanup`: removes expired files
+//! - `note_file`: small JSON files whose loss is harmless
 //! - `notice`: what was said once on this machine
 //! - `known_file`: what `verify` remembers
 
@@ -16,6 +17,7 @@ pub mod caller_memory;
 pub mod cleanup;
 pub mod dirs;
 pub mod known_file;
+mod note_file;
 pub mod notice;
 pub mod put_off;
 pub mod quarantine;

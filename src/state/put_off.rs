@@ -1,18 +1,15 @@
 //! Uploads that failed and are not tried again before some time, so that they do not hold up others.
 //!
-//! One small file for each target or item, called after a digest of its name. Losing a file is
-//! harmless: the upload is tried earlier.
+//! One note for each target or item. Without it, the upload is tried earlier.
 
-use std::fs;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::sha256_hex;
 use crate::output::sanitize::sanitize;
 use crate::state::dirs::StateDirs;
-use crate::system::atomic_file::{self, FileMode};
+use crate::state::note_file::{read_note, remove_note, write_note};
 
 /// The subdirectory of the state directory.
 pub const PUT_OFF_DIR: &str = "retries";
@@ -44,38 +41,23 @@ impl PutOff {
 /// The last failure of `name`, if it was not followed by a success.
 #[must_use]
 pub fn read_put_off(state_dirs: &StateDirs, name: &str) -> Option<PutOff> {
-    let file_name = file_name(name);
-    for dir in state_dirs.subdirs(PUT_OFF_DIR) {
-        if let Ok(bytes) = fs::read(dir.join(&file_name))
-            && let Ok(put_off) = serde_json::from_slice(&bytes)
-        {
-            return Some(put_off);
-        }
-    }
-    None
+    read_note(state_dirs, PUT_OFF_DIR, name)
 }
 
 /// Notes a failure and puts off the next try. The delay doubles with each failure.
 pub fn put_off(state_dirs: &StateDirs, name: &str, now: DateTime<Utc>, reason: &str) {
-    let failures = count_failures(state_dirs, name);
-    write_put_off(
-        state_dirs,
-        name,
-        failures,
-        now + delay_after(failures),
-        reason,
-    );
+    note_failure(state_dirs, name, now, reason, delay_after);
 }
 
 /// Notes a failure that may pass at once. Until it has happened several times, it costs no time but
 /// its place before others.
 pub fn put_last(state_dirs: &StateDirs, name: &str, now: DateTime<Utc>, reason: &str) {
-    let failures = count_failures(state_dirs, name);
-    let delay = match failures.checked_sub(MAX_PASSING_FAILURES) {
-        None | Some(0) => Duration::ZERO,
-        Some(more) => delay_after(more),
-    };
-    write_put_off(state_dirs, name, failures, now + delay, reason);
+    note_failure(state_dirs, name, now, reason, |failures| {
+        match failures.checked_sub(MAX_PASSING_FAILURES) {
+            None | Some(0) => Duration::ZERO,
+            Some(more) => delay_after(more),
+        }
+    });
 }
 
 fn delay_after(failures: u32) -> Duration {
@@ -83,47 +65,29 @@ fn delay_after(failures: u32) -> Duration {
     MAX_DELAY.min(FIRST_DELAY.saturating_mul(1 << doublings))
 }
 
-/// The failures of `name`, with one more.
-fn count_failures(state_dirs: &StateDirs, name: &str) -> u32 {
-    match read_put_off(state_dirs, name) {
-        Some(earlier) => earlier.failures.saturating_add(1),
-        None => 1,
-    }
-}
-
-fn write_put_off(
+fn note_failure(
     state_dirs: &StateDirs,
     name: &str,
-    failures: u32,
-    next_try_at: DateTime<Utc>,
+    now: DateTime<Utc>,
     reason: &str,
+    delay_of: impl FnOnce(u32) -> Duration,
 ) {
+    let failures = match read_put_off(state_dirs, name) {
+        Some(earlier) => earlier.failures.saturating_add(1),
+        None => 1,
+    };
     let put_off = PutOff {
-        next_try_at,
+        next_try_at: now + delay_of(failures),
         failures,
         reason: sanitize(reason).into_owned(),
     };
-    let Ok(bytes) = serde_json::to_vec(&put_off) else {
-        return;
-    };
     // If it cannot be written, the next deployment tries at once.
-    let _ = state_dirs.write_in(PUT_OFF_DIR, |dir| {
-        let path = dir.join(file_name(name));
-        atomic_file::write_atomically(&path, &[&bytes], FileMode::Private)
-    });
+    write_note(state_dirs, PUT_OFF_DIR, name, &put_off);
 }
 
 /// Forgets the failures of `name` after a success.
 pub fn clear_put_off(state_dirs: &StateDirs, name: &str) {
-    let file_name = file_name(name);
-    for dir in state_dirs.subdirs(PUT_OFF_DIR) {
-        let _ = fs::remove_file(dir.join(&file_name));
-    }
-}
-
-fn file_name(name: &str) -> String {
-    let digest = sha256_hex(name.as_bytes());
-    format!("{}.json", &digest[..16])
+    remove_note(state_dirs, PUT_OFF_DIR, name);
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
-use crate::digest::sha256_hex;
+use crate::digest::short_digest;
 use crate::error::to_single_line;
 use crate::report::list_plan::KeyRange;
 use crate::s3::listing::ObjectMeta;
@@ -80,8 +80,8 @@ pub struct CacheLocation {
 impl CacheLocation {
     #[must_use]
     pub fn new(folder: PathBuf, bucket_identity: &str) -> Self {
-        let digest = sha256_hex(bucket_identity.as_bytes());
-        let database = folder.join(format!("records-{}.sqlite", &digest[..16]));
+        let bucket = short_digest(bucket_identity.as_bytes());
+        let database = folder.join(format!("records-{bucket}.sqlite"));
         Self { folder, database }
     }
 
