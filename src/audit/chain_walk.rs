@@ -69,7 +69,7 @@ fn is_key_of_chain(seal_key: &str, writer: &str) -> bool {
 }
 
 fn has_unreadable_seal(customer: &CustomerSnapshot, writer: &str) -> bool {
-    let mut unreadable = customer.unreadable.iter();
+    let mut unreadable = customer.unreadable_seals.iter();
     unreadable.any(|object| {
         let key = object.key.as_deref();
         key.is_some_and(|key| is_key_of_chain(key, writer))

@@ -28,7 +28,7 @@ pub fn audit_customer(
     check_deployed_configs(customer, &mut findings);
     check_copies(customer, retention, &mut findings);
     check_current_configs(customer, &mut findings);
-    for object in &customer.unreadable {
+    for object in &customer.unreadable_seals {
         let key = object.key.as_deref().unwrap_or_default();
         findings.push(AuditFinding::new(
             FindingKind::Unreadable,
@@ -94,8 +94,7 @@ fn check_records(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) 
 
         let backup_key = record.parsed.backup_key.as_str();
         let is_backed_up = record.has_confirmed_backup() || record.has_spooled_backup();
-        let is_there = copies.contains(backup_key) || customer.is_unreadable(backup_key);
-        if is_backed_up && !backup_key.is_empty() && !is_there {
+        if is_backed_up && !backup_key.is_empty() && !copies.contains(backup_key) {
             let mut detail = format!(
                 "the config of the deployment at `{}` is missing",
                 record.key
@@ -255,9 +254,8 @@ fn check_copies(
 }
 
 fn check_current_configs(customer: &CustomerSnapshot, findings: &mut Vec<AuditFinding>) {
-    let key = keys::current_config_key(&customer.name);
-    let is_there = !customer.current_configs.is_empty() || customer.is_unreadable(&key);
-    if !is_there && !customer.config_copies.is_empty() {
+    if customer.current_configs.is_empty() && !customer.config_copies.is_empty() {
+        let key = keys::current_config_key(&customer.name);
         let detail = "it is missing, but copies of its versions exist";
         findings.push(AuditFinding::new(FindingKind::Missing, &key, detail));
     }
@@ -311,11 +309,11 @@ fn check_current_config(
             let detail = format!("its metadata names another deployment than `{copy_key}`");
             findings.push(AuditFinding::new(FindingKind::Edited, &config.key, detail));
         }
-        None if !customer.is_unreadable(&copy_key) => {
+        None => {
             let detail = format!("it is missing, although `{}` is a copy of it", config.key);
             findings.push(AuditFinding::new(FindingKind::Missing, &copy_key, detail));
         }
-        _ => {}
+        Some(_) => {}
     }
     if let Some(last) = find_later_deployment(customer, md5, captured_at) {
         let when = last

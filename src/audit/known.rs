@@ -268,18 +268,6 @@ impl SeenCustomer {
         for copy in &customer.config_copies {
             seen.configs.push(see_copy(&configs_prefix, copy));
         }
-        for object in &customer.unreadable {
-            let key = object.key.as_deref().unwrap_or_default();
-            if let Some(at) = key_time(key) {
-                seen.configs.push(SeenObject {
-                    name: name_in(&configs_prefix, key),
-                    digest: None,
-                    last_modified: at,
-                    at: Some(at),
-                    arrival: Arrival::AnyTime,
-                });
-            }
-        }
         legacy.sort_unstable();
         seen.legacy = LegacyRecords {
             count: legacy.len(),

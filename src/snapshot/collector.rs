@@ -207,7 +207,7 @@ impl ObjectSink for SnapshotCollector<'_> {
             }
             Err(error) => {
                 let object = SkippedObject::new(&object.key, error.to_string());
-                customer.unreadable.push(object);
+                customer.unreadable_seals.push(object);
             }
         }
     }

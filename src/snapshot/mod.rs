@@ -79,8 +79,8 @@ pub struct CustomerSnapshot {
     /// Current and noncurrent versions of the states.
     pub state_changes: Vec<StateChange>,
     pub damaged_archives: Vec<SkippedObject>,
-    /// Seals, and configs whose content was asked for, that the bucket does not return.
-    pub unreadable: Vec<SkippedObject>,
+    /// Seals that the bucket does not return. A config has its [`ConfigVersion::read_error`].
+    pub unreadable_seals: Vec<SkippedObject>,
 }
 
 /// A version of a unit's state.
@@ -117,14 +117,7 @@ impl CustomerSnapshot {
             && self.noncurrent_configs.is_empty()
             && self.state_changes.is_empty()
             && self.damaged_archives.is_empty()
-            && self.unreadable.is_empty()
-    }
-
-    /// Whether the object is there, but the bucket does not return it.
-    #[must_use]
-    pub fn is_unreadable(&self, key: &str) -> bool {
-        let mut unreadable = self.unreadable.iter();
-        unreadable.any(|object| object.key.as_deref() == Some(key))
+            && self.unreadable_seals.is_empty()
     }
 
     /// Records and archives that cannot be read.

@@ -328,7 +328,7 @@ fn a_record_without_a_time_counts_as_one_of_now() {
 fn what_cannot_be_read_is_a_finding_beside_the_others() {
     let found = findings_after(|it| {
         let reason = "cannot get it";
-        it.unreadable
+        it.unreadable_seals
             .push(crate::snapshot::SkippedObject::new("k", reason));
         it.records[1].read_error = Some(RecordReadError::NotFetched(reason.into()));
         it.records[2].parsed.customer = "acme".into();
