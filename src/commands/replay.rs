@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use crate::deployment::spool_queue::SpoolQueue;
 use crate::deployment::spool_replay::{ReplayReport, SpoolReplay};
 use crate::error::{write_line, write_message};
 use crate::exit_code::ExitCode;
@@ -47,7 +48,7 @@ pub fn run_replay(
         item_time_limit: ITEM_TIME_LIMIT,
         ignores_put_off: true,
     };
-    let report = block_on(replay.run())?;
+    let report = block_on(replay.run(SpoolQueue::load(&state_dirs)))?;
 
     for problem in report.problems.iter().chain(&report.notes) {
         write_message(&mut messages, problem).context("cannot write to stderr")?;

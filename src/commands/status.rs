@@ -1,5 +1,6 @@
 //! `status`: shows the spool and the quarantine. Uploads nothing and changes nothing.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
@@ -40,6 +41,9 @@ struct SpoolStatus {
     quarantine: Vec<String>,
     /// What cannot be read, one phrase each.
     problems: Vec<String>,
+    /// The targets of the queued uploads, each with its failure if no deployment tries it now.
+    #[serde(skip)]
+    targets: HashMap<BucketTarget, Option<PutOff>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,46 +67,43 @@ struct SpoolStatusItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip)]
-    target_wait: Option<TargetWait>,
-}
-
-/// A target that no deployment tries before some time.
-#[derive(Debug, Clone)]
-struct TargetWait {
     target: BucketTarget,
-    put_off: PutOff,
 }
 
-impl SpoolStatusItem {
-    fn new(state_dirs: &StateDirs, path: &Path, item: SpoolItem, bytes: usize) -> Self {
-        let now = utc_now();
-        let find = |name: String| {
-            let put_off = put_off::read_put_off(state_dirs, &name);
-            put_off.filter(|it| it.is_waiting(now))
+impl SpoolStatus {
+    fn add_item(&mut self, state_dirs: &StateDirs, path: &Path, item: SpoolItem, bytes: usize) {
+        let target = item.target.clone();
+        let of_target = self
+            .targets
+            .entry(target)
+            .or_insert_with_key(|target| find_waiting(state_dirs, &target_put_off_name(target)));
+        let put_off = match of_target {
+            Some(put_off) => Some(put_off.clone()),
+            None => find_waiting(state_dirs, &item_put_off_name(path)),
         };
-        let of_target = find(target_put_off_name(&item.target));
-        let put_off = of_target.clone().or_else(|| find(item_put_off_name(path)));
-        let target_wait = of_target.map(|put_off| TargetWait {
-            target: item.target.clone(),
-            put_off,
-        });
-        Self {
+        self.queued.push(SpoolStatusItem {
             kind: item.kind,
             at: record::format_rfc3339(item.at),
             customer: item.customer,
             deployment_id: item.deployment_id,
-            bucket: item.target.bucket,
-            profile: item.target.profile,
+            bucket: item.target.bucket.clone(),
+            profile: item.target.profile.clone(),
             bytes,
             path: path.display().to_string(),
             next_try_at: put_off
                 .as_ref()
                 .map(|it| record::format_rfc3339(it.next_try_at)),
             problem: put_off.map(|it| it.reason),
-            target_wait,
-        }
+            target: item.target,
+        });
     }
+}
 
+fn find_waiting(state_dirs: &StateDirs, name: &str) -> Option<PutOff> {
+    put_off::read_put_off(state_dirs, name).filter(|it| it.is_waiting(utc_now()))
+}
+
+impl SpoolStatusItem {
     fn order(&self) -> impl Ord + '_ {
         let is_config = self.kind == SpoolItemKind::Config;
         (&self.bucket, &self.profile, is_config, &self.at, &self.path)
@@ -145,10 +146,7 @@ fn collect_status(state_dirs: &StateDirs) -> SpoolStatus {
     }
     for path in contents.items {
         match Spool::read_item(&path) {
-            Ok(Some((item, body))) => {
-                let item = SpoolStatusItem::new(state_dirs, &path, item, body.len());
-                status.queued.push(item);
-            }
+            Ok(Some((item, body))) => status.add_item(state_dirs, &path, item, body.len()),
             // It was uploaded since the spool was listed.
             Ok(None) => {}
             Err(error) => {
@@ -165,19 +163,16 @@ fn collect_status(state_dirs: &StateDirs) -> SpoolStatus {
 }
 
 /// One line for each target or upload that is put off.
-fn render_waits(text: &mut String, queued: &[SpoolStatusItem]) {
-    let mut told: Vec<&BucketTarget> = Vec::new();
-    for item in queued {
-        let line = match (&item.target_wait, &item.next_try_at, &item.problem) {
-            (Some(TargetWait { target, .. }), ..) if told.contains(&target) => continue,
-            (Some(TargetWait { target, put_off }), ..) => {
-                told.push(target);
-                let is_same = |it: &&SpoolStatusItem| match &it.target_wait {
-                    Some(wait) => wait.target == *target,
-                    None => false,
-                };
-                let count = queued.iter().filter(is_same).count();
-                describe_waiting_uploads(target, count, put_off)
+fn render_waits(text: &mut String, status: &SpoolStatus) {
+    let mut told: HashSet<&BucketTarget> = HashSet::new();
+    for item in &status.queued {
+        let target = &item.target;
+        let of_target = status.targets.get(target).and_then(Option::as_ref);
+        let line = match (of_target, &item.next_try_at, &item.problem) {
+            (Some(_), ..) if !told.insert(target) => continue,
+            (Some(put_off), ..) => {
+                let same = status.queued.iter().filter(|it| it.target == *target);
+                describe_waiting_uploads(target, same.count(), put_off)
             }
             (None, Some(until), Some(problem)) => {
                 format!("`{}` waits until {until}: {problem}", item.path)
@@ -204,7 +199,7 @@ fn render_status(status: &SpoolStatus) -> String {
             "{what} of `{customer}`, {at}, for the bucket {bucket}: {path}"
         );
     }
-    render_waits(&mut text, &status.queued);
+    render_waits(&mut text, status);
     for path in &status.quarantine {
         let path = sanitize(path);
         let _ = writeln!(text, "quarantined (inspect it, then delete it): {path}");

@@ -16,7 +16,7 @@ use crate::state::spool::{Spool, SpoolEntry, SpoolReadError};
 use crate::state::spool_file::{SpoolItem, SpoolItemKind};
 use crate::system::clock::utc_now;
 
-/// What became of a late upload.
+/// The result of a late upload.
 #[derive(Debug)]
 pub(crate) enum LateUploadResult {
     /// The bucket has it. Contains a note for the operator.
@@ -72,13 +72,12 @@ impl LateUploader<'_> {
         entry: &SpoolEntry,
     ) -> Result<Option<String>, Error> {
         let item = &entry.item;
-        let late_record = match serde_json::from_slice::<UsageRecord>(&entry.body) {
-            Ok(record) => Some(complete_record(store, item, record).await?),
-            Err(_) => None,
-        };
-        let (record, note) = match late_record {
-            Some((record, note)) => (Some(record), note),
-            None => (None, None),
+        let (record, note) = match serde_json::from_slice::<UsageRecord>(&entry.body) {
+            Ok(record) => {
+                let (record, note) = complete_record(store, item, record).await?;
+                (Some(record), note)
+            }
+            Err(_) => (None, None),
         };
         let make_line = |link: ChainLink| match record {
             Some(record) => record.to_chained_line(link),

@@ -23,6 +23,7 @@ use crate::deployment::record_upload::{
     find_git_and_tools, upload_record,
 };
 use crate::deployment::running::{OutcomeSink, RunningDeployment};
+use crate::deployment::spool_queue::SpoolQueue;
 use crate::deployment::spool_replay::{OpenBucket, SpoolReplay, queued_uploads_note};
 use crate::deployment::subject::{self, DeploymentSubject};
 use crate::deployment::tool_versions;
@@ -433,8 +434,8 @@ async fn replay_earlier_deployments(
     }
     // Reports the worst case first, in case the deadline interrupts the replay.
     let notes = deployment.outcome.notes.clone();
-    let queued_note = queued_uploads_note(deployment.state_dirs(), deployment.deployment_id());
-    if let Some(note) = queued_note {
+    let queue = SpoolQueue::load(deployment.state_dirs());
+    if let Some(note) = queued_uploads_note(&queue, deployment.deployment_id()) {
         deployment.outcome.notes.push(note);
         deployment.checkpoint(report);
     }
@@ -447,7 +448,7 @@ async fn replay_earlier_deployments(
         item_time_limit: MAX_LATE_TIME,
         ignores_put_off: false,
     };
-    let run = Box::pin(replay.run());
+    let run = Box::pin(replay.run(queue));
     let result = deployment.within_deadline(async { Ok(run.await) }).await;
     if let Ok(replay_report) = result {
         deployment.outcome.notes = notes;

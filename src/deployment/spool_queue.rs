@@ -1,12 +1,13 @@
 //! What waits in the spool: the uploads of each target, and the newest deployment of each customer.
 //!
-//! Reads the headers of the items only. Must not touch the network.
+//! Reads the headers of the items only, and each once. Must not touch the network.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
+use crate::error::Error;
 use crate::record::format_rfc3339;
 use crate::s3::store::BucketTarget;
 use crate::state::dirs::StateDirs;
@@ -19,6 +20,8 @@ use crate::state::spool_file::{SpoolItem, SpoolItemKind};
 pub(crate) struct QueuedUpload {
     pub path: PathBuf,
     pub item: SpoolItem,
+    /// Its last failure, if there was one.
+    pub put_off: Option<PutOff>,
 }
 
 /// The uploads with one target, in the order in which they are tried.
@@ -32,8 +35,12 @@ pub(crate) struct TargetQueue {
 #[derive(Debug, Default)]
 pub(crate) struct SpoolQueue {
     uploads: Vec<QueuedUpload>,
-    /// Files that are not readable items.
+    /// Items that are not readable.
     pub unreadable: Vec<(PathBuf, SpoolReadError)>,
+    /// The paths of files that are not items.
+    pub foreign: Vec<PathBuf>,
+    /// Directories that cannot be read.
+    pub errors: Vec<Error>,
 }
 
 /// The newest deployment of each customer in each bucket, as far as the spool knows.
@@ -57,17 +64,23 @@ struct DeploymentTime {
 type QueueTime = (DateTime<Utc>, u64);
 
 impl SpoolQueue {
-    pub(crate) fn read(items: &[PathBuf]) -> Self {
-        let mut queue = Self::default();
-        for path in items {
-            match Spool::read_header(path) {
+    pub(crate) fn load(state_dirs: &StateDirs) -> Self {
+        let contents = Spool::new(state_dirs).list();
+        let mut queue = Self {
+            foreign: contents.foreign,
+            errors: contents.errors,
+            ..Self::default()
+        };
+        for path in contents.items {
+            match Spool::read_header(&path) {
                 Ok(Some(item)) => queue.uploads.push(QueuedUpload {
-                    path: path.clone(),
+                    put_off: put_off::read_put_off(state_dirs, &item_put_off_name(&path)),
+                    path,
                     item,
                 }),
                 // It was uploaded since the spool was listed.
                 Ok(None) => {}
-                Err(error) => queue.unreadable.push((path.clone(), error)),
+                Err(error) => queue.unreadable.push((path, error)),
             }
         }
         queue
@@ -99,11 +112,7 @@ impl SpoolQueue {
 
     /// The uploads of all other deployments by target. Within a target, what failed before comes
     /// last, records come before configs, and older ones before newer ones.
-    pub(crate) fn into_target_queues(
-        self,
-        state_dirs: &StateDirs,
-        running: Option<&SpoolItem>,
-    ) -> Vec<TargetQueue> {
+    pub(crate) fn into_target_queues(self, running: Option<&SpoolItem>) -> Vec<TargetQueue> {
         let mut queues: Vec<TargetQueue> = Vec::new();
         for upload in self.uploads {
             if running.is_some_and(|it| it.deployment_id == upload.item.deployment_id) {
@@ -119,30 +128,20 @@ impl SpoolQueue {
             }
         }
         for queue in &mut queues {
-            queue.uploads.sort_by_cached_key(|upload| {
-                let has_failed = upload.find_put_off(state_dirs).is_some();
-                let is_config = upload.item.kind == SpoolItemKind::Config;
-                (has_failed, is_config, upload.item.at, upload.item.queued_at)
-            });
+            queue
+                .uploads
+                .sort_by_key(|QueuedUpload { item, put_off, .. }| {
+                    let is_config = item.kind == SpoolItemKind::Config;
+                    (put_off.is_some(), is_config, item.at, item.queued_at)
+                });
         }
         queues
     }
 }
 
 impl QueuedUpload {
-    pub(crate) fn find_put_off(&self, state_dirs: &StateDirs) -> Option<PutOff> {
-        put_off::read_put_off(state_dirs, &item_put_off_name(&self.path))
-    }
-}
-
-impl TargetQueue {
     pub(crate) fn put_off_name(&self) -> String {
-        target_put_off_name(&self.target)
-    }
-
-    /// The target, for a message.
-    pub(crate) fn describe(&self) -> String {
-        describe_target(&self.target)
+        item_put_off_name(&self.path)
     }
 }
 
@@ -252,25 +251,30 @@ mod tests {
         QueuedUpload {
             path: PathBuf::from(format!("{deployment_id}.item")),
             item: SpoolItem::new(kind, target, "acme", deployment_id, at, b""),
+            put_off: None,
         }
     }
 
     fn queue_of(uploads: Vec<QueuedUpload>) -> SpoolQueue {
         SpoolQueue {
             uploads,
-            unreadable: Vec::new(),
+            ..SpoolQueue::default()
         }
     }
 
     #[test]
     fn records_come_first_and_targets_are_apart() {
         use SpoolItemKind::{Config, Record};
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let state_dirs = StateDirs::from_private_dirs([dir.path().to_owned()]);
-        let now = DateTime::from_timestamp(0, 0).expect("a time");
-        put_off::put_off(&state_dirs, "item stuck.item", now, "no answer");
+        let failed = QueuedUpload {
+            put_off: Some(PutOff {
+                next_try_at: DateTime::default(),
+                failures: 1,
+                reason: "no answer".to_owned(),
+            }),
+            ..upload(Record, "p", "stuck", 0)
+        };
         let queue = queue_of(vec![
-            upload(Record, "p", "stuck", 0),
+            failed,
             upload(Config, "p", "1", 1),
             upload(Record, "q", "2", 2),
             upload(Record, "p", "4", 4),
@@ -279,7 +283,7 @@ mod tests {
         ]);
         assert_eq!(queue.count_other_uploads("running"), 5);
         let running = upload(Record, "p", "running", 9).item;
-        let queues = queue.into_target_queues(&state_dirs, Some(&running));
+        let queues = queue.into_target_queues(Some(&running));
         let ids: Vec<Vec<&str>> = queues
             .iter()
             .map(|queue| {

@@ -12,8 +12,8 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::deployment::late_upload::{LateUploadResult, LateUploader};
 use crate::deployment::spool_queue::{
-    QueuedUpload, SpoolQueue, TargetQueue, describe_wait, describe_waiting_uploads,
-    item_put_off_name,
+    QueuedUpload, SpoolQueue, TargetQueue, describe_target, describe_wait,
+    describe_waiting_uploads, target_put_off_name,
 };
 use crate::error::{CHECK_NETWORK_HINT, Error, ErrorKind};
 use crate::output::sanitize::count_noun;
@@ -21,7 +21,7 @@ use crate::s3::store::{BucketTarget, ObjectEncryption, ObjectStore, RequestTimeo
 use crate::state::dirs::StateDirs;
 use crate::state::put_off::{PutOff, clear_put_off, put_last, put_off, read_put_off};
 use crate::state::quarantine;
-use crate::state::spool::{Spool, SpoolReadError};
+use crate::state::spool::SpoolReadError;
 use crate::state::spool_file::SpoolItem;
 use crate::system::clock::utc_now;
 
@@ -124,10 +124,9 @@ impl ReplayReport {
 /// The note about queued uploads of earlier deployments, for the case that the deadline leaves no
 /// time for them.
 pub(crate) fn queued_uploads_note(
-    state_dirs: &StateDirs,
+    queue: &SpoolQueue,
     running_deployment_id: &str,
 ) -> Option<String> {
-    let queue = SpoolQueue::read(&Spool::new(state_dirs).list().items);
     let count = queue.count_other_uploads(running_deployment_id);
     if count == 0 {
         return None;
@@ -139,19 +138,17 @@ pub(crate) fn queued_uploads_note(
 }
 
 impl SpoolReplay<'_> {
-    /// Uploads all spooled items. Skips items that another process works on, and moves files that
+    /// Uploads the items of `queue`. Skips items that another process works on, and moves files that
     /// are not items into the quarantine.
-    pub(crate) async fn run(&self) -> ReplayReport {
+    pub(crate) async fn run(&self, mut queue: SpoolQueue) -> ReplayReport {
         let deadline = Instant::now() + self.time_limit;
-        let contents = Spool::new(self.state_dirs).list();
         let mut report = ReplayReport::default();
-        for error in &contents.errors {
+        for error in &queue.errors {
             report.add_remaining(error.to_string());
         }
-        for path in &contents.foreign {
+        for path in &queue.foreign {
             report.quarantine_file(path, "not a spool file");
         }
-        let mut queue = SpoolQueue::read(&contents.items);
         for (path, error) in std::mem::take(&mut queue.unreadable) {
             report.add_read_error(&path, error);
         }
@@ -164,7 +161,7 @@ impl SpoolReplay<'_> {
             state_dirs: self.state_dirs,
             newest: &newest,
         };
-        let queues = queue.into_target_queues(self.state_dirs, self.running);
+        let queues = queue.into_target_queues(self.running);
         let sent = queues.into_iter().map(|queue| {
             let sending = QueueSending {
                 replay: self,
@@ -224,10 +221,11 @@ struct QueueProgress {
 
 impl QueueSending<'_> {
     async fn run(self) -> ReplayReport {
-        let put_off_name = self.queue.put_off_name();
+        let put_off_name = target_put_off_name(&self.queue.target);
         let open_store = self.replay.find_open_store(&self.queue.target);
         if open_store.is_none()
-            && let Some(put_off) = self.find_put_off(read_put_off(self.state_dirs(), &put_off_name))
+            && let Some(put_off) = read_put_off(self.state_dirs(), &put_off_name)
+            && self.must_wait(&put_off)
         {
             return self.report_put_off(&put_off);
         }
@@ -268,10 +266,11 @@ impl QueueSending<'_> {
             &opened
         };
         for upload in &self.queue.uploads {
-            let put_off = upload.find_put_off(self.state_dirs());
-            if let Some(put_off) = self.find_put_off(put_off) {
+            if let Some(put_off) = &upload.put_off
+                && self.must_wait(put_off)
+            {
                 let path = upload.path.display();
-                let wait = describe_wait(&put_off);
+                let wait = describe_wait(put_off);
                 let problem = format!("`{path}` waits until {wait}");
                 self.progress.borrow_mut().report.add_remaining(problem);
             } else {
@@ -296,7 +295,9 @@ impl QueueSending<'_> {
             LateUploadResult::Sent(note) => {
                 report.sent += 1;
                 report.notes.extend(note);
-                clear_put_off(self.state_dirs(), &item_put_off_name(&upload.path));
+                if upload.put_off.is_some() {
+                    clear_put_off(self.state_dirs(), &upload.put_off_name());
+                }
                 return Ok(());
             }
             LateUploadResult::Skipped => return Ok(()),
@@ -314,7 +315,7 @@ impl QueueSending<'_> {
             upload.path.display()
         ));
         report.first_error.get_or_insert_with(|| error.clone());
-        let name = item_put_off_name(&upload.path);
+        let name = upload.put_off_name();
         put_last(self.state_dirs(), &name, utc_now(), &error.message);
         Ok(())
     }
@@ -344,12 +345,13 @@ impl QueueSending<'_> {
         if waiting > 0 {
             let more = count_noun(waiting, "more upload");
             let waits = if waiting == 1 { "waits" } else { "wait" };
-            report
-                .problems
-                .push(format!("{more} for {} {waits}", self.queue.describe()));
+            report.problems.push(format!(
+                "{more} for {} {waits}",
+                describe_target(&self.queue.target)
+            ));
         }
         report.first_error.get_or_insert_with(|| error.clone());
-        Some(item_put_off_name(&stuck.path))
+        Some(stuck.put_off_name())
     }
 
     fn report_put_off(&self, put_off: &PutOff) -> ReplayReport {
@@ -362,11 +364,8 @@ impl QueueSending<'_> {
         }
     }
 
-    fn find_put_off(&self, put_off: Option<PutOff>) -> Option<PutOff> {
-        if self.replay.ignores_put_off {
-            return None;
-        }
-        put_off.filter(|it| it.is_waiting(utc_now()))
+    fn must_wait(&self, put_off: &PutOff) -> bool {
+        !self.replay.ignores_put_off && put_off.is_waiting(utc_now())
     }
 
     fn state_dirs(&self) -> &StateDirs {
