@@ -36,13 +36,7 @@ fn with_channel<T: Send + 'static>(
     mpsc::UnboundedReceiver<Option<T>>,
 ) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let panic_sender = sender.clone();
-    let run = move || {
-        let _ = sender.send(Some(work()));
-    };
-    let tell_panic = move || {
-        let _ = panic_sender.send(None);
-    };
+    let (run, tell_panic) = panics::send_result(work, move |result| drop(sender.send(result)));
     (run, tell_panic, receiver)
 }
 

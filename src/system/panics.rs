@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::io;
 use std::panic::{self, Location, PanicHookInfo};
 use std::process;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -104,26 +104,51 @@ pub fn spawn_thread(
     thread::Builder::new().spawn(run).map(drop)
 }
 
-/// As [`spawn_thread`], but where no thread can be started, as at a limit on processes, `work` runs
-/// on this one. Then a panic is one of this thread.
+/// As [`spawn_thread`], with a value for `work`.
+///
+/// # Errors
+/// No thread can be started, as at a limit on processes. The value is given back.
+pub(super) fn spawn_thread_with<V: Send + 'static>(
+    value: V,
+    work: impl FnOnce(V) + Send + 'static,
+    tell_panic: impl FnOnce() + Send + 'static,
+) -> Result<(), V> {
+    // A thread that does not start drops what it was given.
+    let (sender, receiver) = mpsc::channel();
+    let run = move || {
+        if let Ok(value) = receiver.recv() {
+            work(value);
+        }
+    };
+    if spawn_thread(run, tell_panic).is_err() {
+        return Err(value);
+    }
+    let _ = sender.send(value);
+    Ok(())
+}
+
+/// As [`spawn_thread`], but without a thread `work` runs on this one. Then a panic is one of this
+/// thread.
 pub fn spawn_thread_or_run(
     work: impl FnOnce() + Send + 'static,
     tell_panic: impl FnOnce() + Send + 'static,
 ) {
-    // A thread that does not start drops what it was given.
-    let slot = Arc::new(Mutex::new(Some(work)));
-    let thread_slot = Arc::clone(&slot);
-    let take = |slot: &Mutex<Option<_>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let run = move || {
-        if let Some(work) = take(&thread_slot) {
-            work();
-        }
-    };
-    if spawn_thread(run, tell_panic).is_err()
-        && let Some(work) = take(&slot)
-    {
+    if let Err(work) = spawn_thread_with(work, |work| work(), tell_panic) {
         work();
     }
+}
+
+/// The two parts of a thread that computes a result: what it does, and what its panic does. `send`
+/// gets the result, or `None` after a panic.
+pub(super) fn send_result<T>(
+    work: impl FnOnce() -> T + Send + 'static,
+    send: impl Fn(Option<T>) + Clone + Send + 'static,
+) -> (
+    impl FnOnce() + Send + 'static,
+    impl FnOnce() + Send + 'static,
+) {
+    let send_panic = send.clone();
+    (move || send(Some(work())), move || send_panic(None))
 }
 
 /// Runs `work` on a thread of its own, which sends its result, or `None` after a panic.
@@ -134,13 +159,7 @@ pub(super) fn spawn_for_result<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<mpsc::Receiver<Option<T>>> {
     let (sender, receiver) = mpsc::channel();
-    let panic_sender = sender.clone();
-    let run = move || {
-        let _ = sender.send(Some(work()));
-    };
-    let tell_panic = move || {
-        let _ = panic_sender.send(None);
-    };
+    let (run, tell_panic) = send_result(work, move |result| drop(sender.send(result)));
     spawn_thread(run, tell_panic)?;
     Ok(receiver)
 }
@@ -154,13 +173,7 @@ pub fn catch_panic<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     let (sender, receiver) = mpsc::channel();
-    let panic_sender = sender.clone();
-    let run = move || {
-        let _ = sender.send(Some(work()));
-    };
-    let tell_panic = move || {
-        let _ = panic_sender.send(None);
-    };
+    let (run, tell_panic) = send_result(work, move |result| drop(sender.send(result)));
     spawn_thread_or_run(run, tell_panic);
     receiver.recv().ok().flatten().ok_or_else(last_panic_error)
 }

@@ -76,16 +76,8 @@ fn spawn_reader<R: Read + Send + 'static>(
     input: R,
 ) -> Result<mpsc::Receiver<io::Result<Vec<u8>>>, R> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    let (input_sender, input_receiver) = mpsc::channel::<R>();
-    let read = move || {
-        if let Ok(input) = input_receiver.recv() {
-            send_chunks(input, &sender);
-        }
-    };
-    if panics::spawn_thread(read, || ()).is_err() {
-        return Err(input);
-    }
-    let _ = input_sender.send(input);
+    let read = move |input| send_chunks(input, &sender);
+    panics::spawn_thread_with(input, read, || ())?;
     Ok(receiver)
 }
 
@@ -117,16 +109,18 @@ pub fn write_until<W: Write + Send + 'static>(
     bytes: Vec<u8>,
     deadline: Instant,
 ) -> io::Result<()> {
-    let (sender, receiver) = mpsc::channel::<(W, Vec<u8>)>();
-    let write = move || match receiver.recv() {
-        Ok((output, bytes)) => write_and_flush(output, &bytes),
-        Err(_) => Ok(()),
+    let (sender, result) = mpsc::channel();
+    let panic_sender = sender.clone();
+    let write = move |(output, bytes): (W, Vec<u8>)| {
+        let _ = sender.send(Some(write_and_flush(output, &bytes)));
     };
-    let Ok(result) = panics::spawn_for_result(write) else {
+    let tell_panic = move || {
+        let _ = panic_sender.send(None);
+    };
+    if let Err((output, bytes)) = panics::spawn_thread_with((output, bytes), write, tell_panic) {
         // Without a thread the output is still more likely to be read than not.
         return write_and_flush(output, &bytes);
-    };
-    let _ = sender.send((output, bytes));
+    }
     let time_left = deadline.saturating_duration_since(Instant::now());
     match result.recv_timeout(time_left) {
         Ok(Some(result)) => result,
