@@ -5,7 +5,7 @@
 #   helper.sh fallback HELPER ...        for the error_hook of terragrunt.hcl: Terraform failed in this unit. The settings
 #                                        are read from the file that terragrunt.hcl generates; one line on stdout.
 #
-# Where there is no helper, or its answer is not valid, or it does not come in time, this script answers in its place.
+# Where the helper is missing, or its answer is not valid, or it does not come in time, this script answers in its place.
 #
 # HELPER may be followed by URL SHA256 SECONDS. SECONDS is the time that the deployment has left; a helper that takes two
 # more is ended. With a URL that is not `none`, a helper that is missing is downloaded from there within that time, and

@@ -492,7 +492,7 @@ fetching() {
   check "$shell: a helper of an archive that has another SHA-256 is fetched again" replaces_damaged "$archive.tar.gz" "$(sum "$site/$archive.tar.gz")"
   check "$shell: a cache folder that others can write to is not used" refuses_open_cache
   [[ $(id -u) -ne 0 ]] || check "$shell: a cache folder of another user is not used" refuses_foreign_cache
-  check "$shell: without HOME there is no cache" refuses_without_home
+  check "$shell: without HOME nothing is cached" refuses_without_home
 
   from=("$here/evil" "$good" 10)
   check "$shell: what has another SHA-256 is reported, not run, and not left" \

@@ -77,7 +77,7 @@ pub(crate) fn draft_record(
     }
 }
 
-/// Adds what became of the config.
+/// Adds the outcome of the config's upload.
 pub(crate) fn add_config_outcome(record: &mut UsageRecord, config: &ConfigOutcome) {
     record.backup = config.backup_status();
     record.backup_key = match config.version() {

@@ -147,7 +147,7 @@ struct PendingGet {
     is_listed_again: bool,
 }
 
-/// What became of a listed object.
+/// The result of fetching a listed object.
 enum FetchedObject {
     Body(Vec<u8>),
     Deleted,

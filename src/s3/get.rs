@@ -60,7 +60,7 @@ pub(super) async fn read_body(
 }
 
 impl ObjectStore {
-    /// Reads an object of at most `max_bytes`; `None` if there is no such object.
+    /// Reads an object of at most `max_bytes`; `None` if it does not exist.
     pub async fn get_object(&self, key: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
         self.get_object_version(key, None, max_bytes).await
     }
@@ -78,7 +78,7 @@ impl ObjectStore {
         Ok(is_there.then_some(body))
     }
 
-    /// Passes the bytes of an object on, without holding them. `false` if there is no such object.
+    /// Passes the bytes of an object on, without holding them. `false` if it does not exist.
     pub async fn visit_object(
         &self,
         key: &str,

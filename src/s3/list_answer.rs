@@ -149,6 +149,16 @@ impl EntryCounts {
 }
 
 #[cfg(test)]
+pub(super) fn counts(objects: usize, folders: usize, versions: usize) -> EntryCounts {
+    EntryCounts {
+        objects,
+        folders,
+        versions,
+        delete_markers: 0,
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -156,15 +166,6 @@ mod tests {
         <Name>b</Name><Contents><Key>a</Key><Size>1</Size></Contents>\n\
         <Contents><Key><![CDATA[</Key>]]></Key></Contents ><Marker/><Owner a='b' />\n\
         <CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>\n</ListBucketResult>\n";
-
-    fn counts(objects: usize, folders: usize, versions: usize) -> EntryCounts {
-        EntryCounts {
-            objects,
-            folders,
-            versions,
-            delete_markers: 0,
-        }
-    }
 
     #[test]
     fn a_complete_answer_is_counted_and_a_cut_one_is_not() {

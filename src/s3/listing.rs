@@ -312,15 +312,7 @@ mod tests {
     use aws_sdk_s3::types::CommonPrefix;
 
     use super::*;
-
-    fn counts(objects: usize, folders: usize, versions: usize) -> EntryCounts {
-        EntryCounts {
-            objects,
-            folders,
-            versions,
-            delete_markers: 0,
-        }
-    }
+    use crate::s3::list_answer::counts;
 
     fn parse(answer: ListObjectsV2Output, counts: EntryCounts) -> ListPage {
         parse_list_page(answer, counts, &ListRequest::default()).expect("a page")

@@ -160,7 +160,7 @@ impl ObjectStore {
         })
     }
 
-    /// `None` if there is no such object.
+    /// `None` if the object does not exist.
     pub async fn head_object(&self, key: &str) -> Result<Option<ObjectHead>, Error> {
         self.head_object_version(key, None).await
     }

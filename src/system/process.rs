@@ -1,7 +1,7 @@
 //! Other programs: git, ps, Terraform and Terragrunt. The only file that runs any.
 //!
 //! Each is run by its absolute path, gets a time limit and nothing on stdin. Callers must expect that
-//! there is no answer.
+//! the answer is missing.
 
 use std::fs::File;
 use std::io::{self, Read as _};

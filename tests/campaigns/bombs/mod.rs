@@ -306,6 +306,22 @@ fn is_reader_of(arguments: &[&str], key: &str) -> bool {
     }
 }
 
+/// Whether the output of a command lacks what [`healthy_objects`] has.
+pub(crate) fn misses_healthy_objects(command: &str, output: &str) -> bool {
+    match command {
+        "report" => {
+            output
+                .lines()
+                .filter(|line| line.contains("healthy"))
+                .count()
+                != 2
+        }
+        "history" => !output.contains("2025-04-01T00:00:00Z"),
+        "restore" => output != "number: 1\n",
+        _ => false,
+    }
+}
+
 fn try_bomb(world: &World, bomb: &BombKind, arguments: &'static [&'static str]) -> BombOutcome {
     let folder = tempfile::tempdir_in(world.path()).expect("a folder");
     let mut objects = healthy_objects();
@@ -322,18 +338,7 @@ fn try_bomb(world: &World, bomb: &BombKind, arguments: &'static [&'static str]) 
     let (code, output, messages, peak_kib) = run_measured(world, &server, folder.path(), arguments);
 
     let is_named = format!("{output}{messages}").contains(&key);
-    let is_short = match arguments[0] {
-        "report" => {
-            output
-                .lines()
-                .filter(|line| line.contains("healthy"))
-                .count()
-                != 2
-        }
-        "history" => !output.contains("2025-04-01T00:00:00Z"),
-        "restore" => output != "number: 1\n",
-        _ => false,
-    };
+    let is_short = misses_healthy_objects(arguments[0], &output);
     let good_codes: &[i32] = match arguments[0] {
         "verify" => &[7],
         _ => &[0],

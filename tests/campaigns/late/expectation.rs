@@ -101,7 +101,7 @@ impl HistoryExpectation {
         for machine in 0..2 {
             self.send_waiting(machine, 0, |_| true);
             for deployment in std::mem::take(&mut self.waiting[machine]) {
-                // Nobody had this profile's credentials before, so who deployed is not known.
+                // Who deployed is known only if STS named this profile's user before.
                 let profile = profile_of(&deployment.step).unwrap_or_default();
                 let user = self.remembered.get(&(machine, profile)).copied();
                 self.users.insert(deployment.id, user);

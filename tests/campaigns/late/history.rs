@@ -38,7 +38,7 @@ pub(super) struct DeployStep {
     pub(super) machine: usize,
     /// Who applies.
     pub(super) person: usize,
-    /// Who planned: somebody else if a saved plan is applied.
+    /// Who planned: another person if a saved plan is applied.
     pub(super) planner: usize,
     pub(super) source: CredentialsSource,
     pub(super) content: usize,

@@ -11,7 +11,7 @@ mod stage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::broken_helper::wrap_helper;
+use crate::broken_helper::{REPLAYS_CONFIGS_AS_NEWER, wrap_helper};
 use expectation::HistoryExpectation;
 use history::{LateStep, random_late_history};
 use stage::LateStage;
@@ -85,17 +85,12 @@ fi"#;
 
 #[test]
 fn detects_a_replay_that_restores_an_old_config() {
-    let wrong = r#"if [ "$1" = replay ]; then
-  for item in "$HOME"/.local/state/config-backup/spool/*-config-*.item; do
-    [ ! -e "$item" ] || /bin/sed -i '1s/"at":"20/"at":"21/' "$item"
-  done
-fi"#;
     let steps = [
         history::offline_deployment(0),
         history::good_deployment_elsewhere(1),
         history::replay_by(0),
     ];
-    let what = play_broken(&steps, wrong);
+    let what = play_broken(&steps, REPLAYS_CONFIGS_AS_NEWER);
     assert!(what.contains("config.yaml has the content"), "{what}");
 }
 

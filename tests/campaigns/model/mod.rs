@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::broken_helper::wrap_helper;
+use crate::broken_helper::{REPLAYS_CONFIGS_AS_NEWER, wrap_helper};
 use driver::ModelDriver;
 use events::{ModelDeployment, ModelEvent};
 use observer::ModelObserver;
@@ -368,11 +368,6 @@ esac"#;
 
 #[test]
 fn detects_a_replay_that_overwrites_a_newer_config() {
-    let wrong = r#"if [ "$1" = replay ]; then
-  for item in "$HOME"/.local/state/config-backup/spool/*-config-*.item; do
-    [ ! -e "$item" ] || /bin/sed -i '1s/"at":"20/"at":"21/' "$item"
-  done
-fi"#;
     let steps = [
         ModelStep::Apply(NetworkState::Offline),
         ModelStep::Move,
@@ -381,7 +376,7 @@ fi"#;
         ModelStep::Move,
         ModelStep::Replay(NetworkState::Good),
     ];
-    let what = expect_difference(wrong, &steps);
+    let what = expect_difference(REPLAYS_CONFIGS_AS_NEWER, &steps);
     assert!(
         what.contains("a difference; config.yaml: expected Some(UploadedConfig { content: 1"),
         "{what}"

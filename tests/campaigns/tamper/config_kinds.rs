@@ -3,7 +3,7 @@
 use test_support::oracle::format_rfc3339;
 
 use super::EditKind;
-use super::history::{COLLISION, Deployment, Object, config_metadata, deployment_id, sha256_hex};
+use super::history::{COLLISION, Deployment, config_object, deployment_id, sha256_hex};
 use super::sandbox::SINGLE;
 use crate::md5_digest::md5_hex;
 
@@ -42,11 +42,7 @@ pub(super) const CONFIG_KINDS: &[EditKind] = &[
             config: b"forged".to_vec(),
             ..it.deployment(SINGLE)
         };
-        let object = Object {
-            body: forged.config.clone(),
-            metadata: config_metadata(&forged),
-            modified: it.now,
-        };
+        let object = config_object(&forged, it.now);
         it.objects.insert(it.history.copy_key(&forged), object);
     }),
     ("copy_metadata_without_md5", |it| {
@@ -85,11 +81,7 @@ pub(super) const CONFIG_KINDS: &[EditKind] = &[
             config: b"forged".to_vec(),
             ..it.deployment(SINGLE)
         };
-        let object = Object {
-            body: forged.config.clone(),
-            metadata: config_metadata(&forged),
-            modified: it.now,
-        };
+        let object = config_object(&forged, it.now);
         it.objects.insert(it.history.config_key(), object);
     }),
     ("config_rolled_back", |it| {

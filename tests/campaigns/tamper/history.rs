@@ -231,11 +231,7 @@ impl History {
     }
 
     fn render_config(&self, deployment: &Deployment, objects: &mut Objects) {
-        let copy = Object {
-            body: deployment.config.clone(),
-            metadata: config_metadata(deployment),
-            modified: deployment.sent_at,
-        };
+        let copy = config_object(deployment, deployment.sent_at);
         let key = self.copy_key(deployment);
         objects.insert(self.config_key(), copy.clone());
         objects.insert(key, copy);
@@ -264,7 +260,16 @@ pub(super) fn deployment_id(deployment: &Deployment) -> String {
     format!("{stamp}-{}", &digest[..16])
 }
 
-pub(super) fn config_metadata(deployment: &Deployment) -> Vec<(String, String)> {
+/// The config of a deployment as an object that S3 got at `modified`.
+pub(super) fn config_object(deployment: &Deployment, modified: u64) -> Object {
+    Object {
+        body: deployment.config.clone(),
+        metadata: config_metadata(deployment),
+        modified,
+    }
+}
+
+fn config_metadata(deployment: &Deployment) -> Vec<(String, String)> {
     let id = deployment_id(deployment);
     [
         ("md5", md5_hex(&deployment.config)),

@@ -122,7 +122,7 @@ fn a_dead_sts_does_not_hold_up_the_record_of_who_planned() {
 }
 
 #[test]
-fn a_profile_that_is_another_persons_by_now_names_nobody_else() {
+fn a_profile_that_is_another_persons_by_now_names_no_user() {
     let mut world = World::new();
     let unit = CustomerUnit::new(&world);
     unit.deploy(&world).expect_success();
